@@ -1,0 +1,22 @@
+//! Layouts that cross the border between the programs and the controller: maps, their names, reasons.
+
+mod address;
+mod counter;
+mod endpoint;
+mod flow;
+pub mod maps;
+mod publication;
+mod reason;
+mod settings;
+#[cfg(feature = "user")]
+mod user;
+mod word;
+
+pub use address::{Be16, Ip4, Ip6, Mac, eui64_link_local};
+pub use counter::{Counter, CounterKey, DIRECTION_EGRESS, DIRECTION_INGRESS, Traffic};
+pub use endpoint::{AddressKey, Endpoint, endpoint_flags};
+pub use flow::{End, Flow, FlowKey, FlowReference, FlowState, OUTSIDE, Scope, flow_state};
+pub use publication::{Publication, PublicationKey};
+pub use reason::{Outcome, Reason};
+pub use settings::{Settings, SourceAddress, settings_flags};
+pub use word::{LongWord, Shared, Word};

@@ -1,0 +1,347 @@
+//! The life of a flow record: found by a tuple, kept alive by packets, reclaimed by whoever needs its place once it has
+//! expired. No process takes part.
+
+use super::family::Family;
+use super::tables::{NewFlow, Tables};
+use crate::abi::{Be16, End, Flow, FlowKey, FlowReference, FlowState, OUTSIDE, Reason, Settings, flow_state};
+use crate::wire::transport::{ACK, FIN, RST, SYN, TCP, UDP};
+
+/// Bits of [`FlowState::tcp`]: what has been seen of a connection.
+mod tcp_seen {
+    /// The initiator has acknowledged the responder.
+    pub const ESTABLISHED: u32 = 1;
+    /// The initiator has no more data.
+    pub const INITIATOR_FIN: u32 = 1 << 1;
+    /// The responder has no more data.
+    pub const RESPONDER_FIN: u32 = 1 << 2;
+    /// Either side has reset the connection.
+    pub const RESET: u32 = 1 << 3;
+}
+
+/// Timeouts in seconds, those of nf_conntrack (Documentation/networking/nf_conntrack-sysctl.rst).
+mod timeout {
+    pub const TCP_OPENING: u32 = 120;
+    pub const TCP_HALF_OPEN: u32 = 60;
+    pub const TCP_ESTABLISHED: u32 = 432_000;
+    pub const TCP_CLOSING: u32 = 120;
+    pub const TCP_RESET: u32 = 10;
+    pub const UDP_ONE_WAY: u32 = 30;
+    pub const UDP_BOTH_WAYS: u32 = 120;
+    pub const ICMP: u32 = 30;
+}
+
+/// How many records a packet looks at before it gives up.
+const PROBES: u32 = 16;
+
+/// A live flow and the direction of the packet that found it.
+#[derive(Clone, Copy)]
+pub struct Found<'a, A> {
+    /// The record.
+    pub flow: &'a Flow<A>,
+    /// Index of the record.
+    pub index: u32,
+    /// Whether the packet goes from the responder to the initiator.
+    pub is_reply: bool,
+}
+
+impl<A: Copy> Found<'_, A> {
+    /// The tuple that the packet shall have.
+    #[inline(always)]
+    pub fn target(&self) -> FlowKey<A> {
+        if self.is_reply { self.flow.original.reversed() } else { self.flow.translated }
+    }
+
+    /// The end that the packet is for.
+    #[inline(always)]
+    pub fn receiver(&self) -> End {
+        if self.is_reply { self.flow.initiator } else { self.flow.responder }
+    }
+}
+
+/// The live flow of a tuple. Nothing is refreshed.
+#[inline(always)]
+pub fn find<'a, F: Family, T: Tables<F>>(
+    tables: &'a T,
+    key: &FlowKey<F::Address>,
+    now: u32,
+) -> Option<Found<'a, F::Address>> {
+    let reference = tables.flow_reference(key)?;
+    let index = reference.index();
+    let flow = tables.flow(index)?;
+    let state = &flow.state;
+    if state.version.load() != reference.version {
+        return None;
+    }
+    let is_reply = reference.is_reply();
+    let seen = if is_reply { &state.responder_seen } else { &state.initiator_seen };
+    // A flow that was heard this second has not expired: the full test is made once a second.
+    if seen.load() != now && has_expired(state, key.scope.protocol(), now) {
+        return None;
+    }
+    Some(Found { flow, index, is_reply })
+}
+
+/// Notes that the flow was heard, and what TCP said.
+#[inline(always)]
+pub fn refresh<A>(found: &Found<'_, A>, tcp_flags: u8, now: u32) {
+    let state = &found.flow.state;
+    let seen = if found.is_reply { &state.responder_seen } else { &state.initiator_seen };
+    if seen.load() != now {
+        seen.store(now);
+    }
+    if tcp_flags == 0 {
+        return;
+    }
+    let known = state.tcp.load();
+    let mut bits = known;
+    if tcp_flags & (SYN | ACK) == SYN && !found.is_reply && closing(known) {
+        // The same ports begin anew (RFC 9293, section 3.6.1: TIME-WAIT may be cut short by a SYN).
+        bits = 0;
+    }
+    if tcp_flags & RST != 0 {
+        bits |= tcp_seen::RESET;
+    }
+    if tcp_flags & FIN != 0 {
+        bits |= if found.is_reply { tcp_seen::RESPONDER_FIN } else { tcp_seen::INITIATOR_FIN };
+    }
+    if tcp_flags & (SYN | ACK) == ACK && !found.is_reply && state.responder_seen.load() != 0 {
+        bits |= tcp_seen::ESTABLISHED;
+    }
+    if bits != known {
+        state.tcp.store(bits);
+    }
+}
+
+/// Begins a flow: claims a record and inserts both keys, the answer's first, which is the lock on its ports. The record's
+/// index, or the [`Reason`] why not as its number.
+#[inline(always)]
+pub fn begin<F: Family, T: Tables<F>>(
+    tables: &T,
+    settings: &Settings,
+    new: &NewFlow<F::Address>,
+    ports: PortChoice,
+    now: u32,
+) -> Begun {
+    let owner = owner(new.initiator, new.responder);
+    let Some(count) = tables.flow_count(owner.slot) else {
+        return Begun::refused(Reason::EndpointGone);
+    };
+    if count.load() >= u64::from(settings.flow_quota) {
+        return Begun::refused(Reason::QuotaExceeded);
+    }
+    let Some((index, flow)) = claim(tables, settings, now) else {
+        return Begun::refused(Reason::TableFull);
+    };
+    let state = &flow.state;
+    let version = state.version.load().wrapping_add(1);
+    state.version.store(version);
+    let mut new = *new;
+    if !lock_ports(tables, settings, &mut new, FlowReference::responder(index, version), ports, now) {
+        state.claim.store(flow_state::FREE);
+        return Begun::refused(Reason::PortsExhausted);
+    }
+    tables.fill_flow(index, &new);
+    state.initiator_seen.store(now);
+    state.responder_seen.store(0);
+    state.route_checked.store(0);
+    state.tcp.store(0);
+    if !make_way(tables, &new.original, FlowReference::initiator(index, version), now) {
+        // Another CPU began the same flow in this instant; its packet is sent again.
+        tables.remove_flow_key(&new.translated.reversed());
+        state.claim.store(flow_state::FREE);
+        return Begun::refused(Reason::PortsExhausted);
+    }
+    T::add(count, 1);
+    state.claim.store(flow_state::LIVE);
+    Begun { index, owner: owner.slot, refusal: Begun::ACCEPTED }
+}
+
+/// How the translated source port is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PortChoice {
+    /// The client keeps its port; only if the server already has that client with that port is another one chosen.
+    KeepIfFree,
+    /// One of the masquerade ports, which no socket of the host uses towards the same peer.
+    Masquerade,
+}
+
+/// The outcome of [`begin`].
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    /// The record's index.
+    pub index: u32,
+    /// The slot that the flow is counted for.
+    pub owner: u32,
+    /// Why there is no flow, or [`Begun::ACCEPTED`].
+    pub refusal: u16,
+}
+
+impl Begun {
+    /// There is a flow.
+    pub const ACCEPTED: u16 = u16::MAX;
+
+    #[inline(always)]
+    pub(super) fn refused(reason: Reason) -> Self {
+        Self { index: 0, owner: OUTSIDE, refusal: reason as u16 }
+    }
+}
+
+/// How many ports are tried.
+const PORT_TRIES: u32 = 8;
+
+#[inline(always)]
+fn lock_ports<F: Family, T: Tables<F>>(
+    tables: &T,
+    settings: &Settings,
+    new: &mut NewFlow<F::Address>,
+    reference: FlowReference,
+    ports: PortChoice,
+    now: u32,
+) -> bool {
+    if ports == PortChoice::KeepIfFree && make_way(tables, &new.translated.reversed(), reference, now) {
+        return true;
+    }
+    let protocol = new.translated.scope.protocol();
+    let may_clash = ports == PortChoice::Masquerade && (protocol == TCP || protocol == UDP);
+    let mut candidate = tables.random();
+    for _ in 0..PORT_TRIES {
+        let offset = (candidate as u16) & settings.port_mask;
+        new.translated.source_port = Be16::new(settings.port_base.wrapping_add(offset));
+        let answer = new.translated.reversed();
+        if !(may_clash && tables.host_socket(&answer)) && make_way(tables, &answer, reference, now) {
+            return true;
+        }
+        // An odd stride visits every port of the range, whose size is a power of two.
+        candidate = candidate.wrapping_add(0x9e37);
+    }
+    false
+}
+
+/// Inserts a key, in the place of an expired flow's if need be; whether it is now there.
+#[inline(always)]
+fn make_way<F: Family, T: Tables<F>>(
+    tables: &T,
+    key: &FlowKey<F::Address>,
+    reference: FlowReference,
+    now: u32,
+) -> bool {
+    if tables.insert_flow_key(key, reference) {
+        return true;
+    }
+    let Some(holder) = tables.flow_reference(key) else {
+        return false;
+    };
+    let Some(flow) = tables.flow(holder.index()) else {
+        return false;
+    };
+    if flow.state.version.load() == holder.version && !reclaim(tables, flow, now) {
+        return false;
+    }
+    if flow.state.version.load() == holder.version {
+        flow.state.claim.store(flow_state::FREE);
+    }
+    tables.insert_flow_key(key, reference)
+}
+
+/// Finds a record that is free or has expired, and marks it busy. The hand moves on with each record that is looked at, so
+/// that all of them are visited whoever lives at the beginning.
+#[inline(always)]
+fn claim<'a, F: Family, T: Tables<F>>(
+    tables: &'a T,
+    settings: &Settings,
+    now: u32,
+) -> Option<(u32, &'a Flow<F::Address>)> {
+    for _ in 0..PROBES {
+        let index = tables.advance_hand() & settings.flow_mask;
+        let flow = tables.flow(index)?;
+        let claim = &flow.state.claim;
+        if claim.load() == flow_state::FREE && T::exchange(claim, flow_state::FREE, flow_state::BUSY) {
+            return Some((index, flow));
+        }
+        if reclaim(tables, flow, now) {
+            return Some((index, flow));
+        }
+    }
+    None
+}
+
+/// Takes the record of a flow that has expired or lost an end, removes its keys and leaves it marked busy; whether it did.
+#[inline(always)]
+fn reclaim<F: Family, T: Tables<F>>(tables: &T, flow: &Flow<F::Address>, now: u32) -> bool {
+    let state = &flow.state;
+    if state.claim.load() != flow_state::LIVE {
+        return false;
+    }
+    let protocol = flow.original.scope.protocol();
+    let ends_live = is_present(tables, flow.initiator) && is_present(tables, flow.responder);
+    if ends_live && !has_expired(state, protocol, now) {
+        return false;
+    }
+    if !T::exchange(&state.claim, flow_state::LIVE, flow_state::BUSY) {
+        return false;
+    }
+    tables.remove_flow_key(&flow.translated.reversed());
+    tables.remove_flow_key(&flow.original);
+    let owner = owner(flow.initiator, flow.responder);
+    // The counter of a slot is cleared when it gets a new tenant.
+    if is_present(tables, owner)
+        && let Some(count) = tables.flow_count(owner.slot)
+    {
+        T::add(count, u64::MAX);
+    }
+    true
+}
+
+/// The end that a flow is counted for: the container that began it, else the one that serves it.
+#[inline(always)]
+fn owner(initiator: End, responder: End) -> End {
+    if initiator.slot == OUTSIDE { responder } else { initiator }
+}
+
+/// Whether the container at that end is still the one that the flow was begun with.
+#[inline(always)]
+pub fn is_present<F: Family, T: Tables<F>>(tables: &T, end: End) -> bool {
+    if end.slot == OUTSIDE {
+        return true;
+    }
+    tables.endpoint(end.slot).is_some_and(|endpoint| endpoint.generation == end.generation)
+}
+
+#[inline(always)]
+fn closing(bits: u32) -> bool {
+    let both = tcp_seen::INITIATOR_FIN | tcp_seen::RESPONDER_FIN;
+    bits & tcp_seen::RESET != 0 || bits & both == both
+}
+
+/// Whether the flow has been silent for too long.
+#[inline(always)]
+pub fn has_expired(state: &FlowState, protocol: u8, now: u32) -> bool {
+    let initiator = state.initiator_seen.load();
+    let responder = state.responder_seen.load();
+    let last = if (initiator.wrapping_sub(responder) as i32) > 0 { initiator } else { responder };
+    let silent = now.wrapping_sub(last);
+    // A clock that another CPU has read later is not an age.
+    (silent as i32) > 0 && silent > lifetime(protocol, state.tcp.load(), responder != 0)
+}
+
+/// For how many seconds of silence a flow is kept.
+#[inline(always)]
+fn lifetime(protocol: u8, tcp: u32, answered: bool) -> u32 {
+    if protocol == TCP {
+        if tcp & tcp_seen::RESET != 0 {
+            timeout::TCP_RESET
+        } else if tcp & (tcp_seen::INITIATOR_FIN | tcp_seen::RESPONDER_FIN) != 0 {
+            timeout::TCP_CLOSING
+        } else if tcp & tcp_seen::ESTABLISHED != 0 {
+            timeout::TCP_ESTABLISHED
+        } else if answered {
+            timeout::TCP_HALF_OPEN
+        } else {
+            timeout::TCP_OPENING
+        }
+    } else if protocol == UDP {
+        if answered { timeout::UDP_BOTH_WAYS } else { timeout::UDP_ONE_WAY }
+    } else {
+        timeout::ICMP
+    }
+}

@@ -1,0 +1,23 @@
+//! The decision on one packet, in the order in which it is made: parse, look up, decide, rewrite. Nothing here sees a BPF
+//! context, sends a packet or writes one; the programs and the tests apply what is decided.
+
+pub mod conntrack;
+pub mod family;
+pub mod hairpin;
+pub mod icmp_error;
+pub mod local;
+pub mod masquerade;
+pub mod neighbour;
+pub mod packet;
+pub mod pipeline;
+pub mod policy;
+pub mod publish;
+pub mod resolver;
+pub mod rewrite;
+pub mod tables;
+pub mod verdict;
+
+pub use family::{Family, V4, V6};
+pub use packet::{Packet, Parsed};
+pub use tables::{NewFlow, Route, RouteQuery, Tables, route_kind};
+pub use verdict::{Verdict, action};

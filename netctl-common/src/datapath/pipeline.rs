@@ -1,0 +1,369 @@
+//! The order of decisions, and nothing else: what a container sends, and what comes in on an uplink.
+
+use super::conntrack::{self, Begun, Found};
+use super::family::Family;
+use super::packet::{Packet, Parsed, SOUND, shape};
+use super::rewrite::{self, Edit};
+use super::tables::{Route, RouteQuery, Tables, route_kind};
+use super::verdict::{Verdict, action};
+use super::{hairpin, icmp_error, local, masquerade, policy, publish, resolver};
+use crate::abi::{Endpoint, FlowKey, Mac, OUTSIDE, Publication, Reason, Scope, endpoint_flags};
+
+/// Who sends a packet: an endpoint and its slot.
+#[derive(Clone, Copy)]
+pub struct Sender<'a> {
+    /// The slot.
+    pub slot: u32,
+    /// What is in it.
+    pub endpoint: &'a Endpoint,
+}
+
+/// The verdict on an IP packet that a container sends; [`container_begin`] and [`container_error`] decide what it leaves to
+/// them. The stages are functions of their own so that a program can give each its own stack.
+#[inline(always)]
+pub fn container_egress<F: Family, P: Packet, T: Tables<F>>(
+    packet: &P,
+    tables: &T,
+    sender: &Sender<'_>,
+    source_mac: Mac,
+    parsed: &Parsed<F::Address>,
+) -> Verdict<F::Address> {
+    let endpoint = sender.endpoint;
+    if endpoint.flags & endpoint_flags::RESOLVER != 0 {
+        return resolver::answer(tables, parsed);
+    }
+    let objection = policy::objection::<F>(endpoint, source_mac, parsed);
+    if objection != SOUND {
+        return Verdict::drop_numbered(objection);
+    }
+    let to_neighbour = is_neighbour::<F>(endpoint, parsed);
+    if to_neighbour && endpoint.flags & endpoint_flags::PUBLISHED == 0 {
+        return local::deliver(tables, endpoint, parsed);
+    }
+    let Some(settings) = tables.settings() else {
+        return Verdict::drop(Reason::NotConfigured);
+    };
+    if resolver::is_asked::<F>(endpoint, parsed) {
+        return resolver::ask(tables, settings, endpoint);
+    }
+    if icmp_error::is_error::<F>(parsed) {
+        return Verdict::stage(action::ERROR);
+    }
+    let now = tables.now();
+    let key = parsed.key(Scope::network(endpoint.network, parsed.protocol));
+    if !parsed.is(shape::FRAGMENT)
+        && let Some(found) = conntrack::find(tables, &key, now)
+    {
+        return follow(packet, tables, &found, endpoint, parsed, now);
+    }
+    if to_neighbour { local::deliver(tables, endpoint, parsed) } else { Verdict::stage(action::BEGIN) }
+}
+
+#[inline(always)]
+fn is_neighbour<F: Family>(endpoint: &Endpoint, parsed: &Parsed<F::Address>) -> bool {
+    parsed.destination != F::gateway(endpoint) && F::in_subnet(endpoint, parsed.destination)
+}
+
+/// The verdict on an IP packet that comes in on an uplink; [`uplink_begin`] and [`uplink_error`] decide what it leaves to
+/// them.
+#[inline(always)]
+pub fn uplink_ingress<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Address>) -> Verdict<F::Address> {
+    if parsed.fault != SOUND {
+        return Verdict::pass(Reason::NotOurs);
+    }
+    if F::is_loopback(parsed.destination) {
+        return Verdict::drop(Reason::LoopbackFromOutside);
+    }
+    if icmp_error::is_error::<F>(parsed) {
+        return Verdict::stage(action::ERROR);
+    }
+    let now = tables.now();
+    if !parsed.is(shape::FRAGMENT) {
+        let key = parsed.key(Scope::outside(parsed.protocol));
+        if let Some(found) = conntrack::find(tables, &key, now) {
+            return follow_inwards(tables, &found, parsed, now);
+        }
+        if publish::at_address(tables, parsed).is_some() || publish::at_any_address(tables, parsed).is_some() {
+            return Verdict::stage(action::BEGIN);
+        }
+    }
+    unpublished(tables, parsed)
+}
+
+/// The verdict on the first packet that an uplink brings to what may be a published port.
+#[inline(always)]
+pub fn uplink_begin<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Address>) -> Verdict<F::Address> {
+    let Some(settings) = tables.settings() else {
+        return Verdict::pass(Reason::NotOurs);
+    };
+    let Some((publication, server)) = published(tables, parsed) else {
+        return unpublished(tables, parsed);
+    };
+    let now = tables.now();
+    let begun = publish::begin(tables, settings, publication, server, parsed, now);
+    first(tables, begun, |found| follow_inwards(tables, found, parsed, now))
+}
+
+#[inline(always)]
+fn unpublished<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Address>) -> Verdict<F::Address> {
+    if tables.network(parsed.destination).is_some() {
+        return Verdict::drop(Reason::NotPublished);
+    }
+    Verdict::pass(Reason::NotOurs)
+}
+
+/// What is published where the packet goes, and who serves it.
+#[inline(always)]
+fn published<'a, F: Family, T: Tables<F>>(
+    tables: &'a T,
+    parsed: &Parsed<F::Address>,
+) -> Option<(&'a Publication, &'a Endpoint)> {
+    if let Some(publication) = publish::at_address(tables, parsed) {
+        return Some((publication, publish::server(tables, publication)?));
+    }
+    let publication = publish::at_any_address(tables, parsed)?;
+    let server = publish::server(tables, publication)?;
+    if publish::is_host_address(tables, server, parsed) { Some((publication, server)) } else { None }
+}
+
+/// The first packet of what a container begins: to a published port, to the host, or out.
+#[inline(always)]
+pub fn container_begin<F: Family, P: Packet, T: Tables<F>>(
+    packet: &P,
+    tables: &T,
+    sender: &Sender<'_>,
+    parsed: &Parsed<F::Address>,
+) -> Verdict<F::Address> {
+    let endpoint = sender.endpoint;
+    let Some(settings) = tables.settings() else {
+        return Verdict::drop(Reason::NotConfigured);
+    };
+    let now = tables.now();
+    let whole = !parsed.is(shape::FRAGMENT);
+    let mut publication = if whole { publish::at_address(tables, parsed) } else { None };
+    let query = RouteQuery {
+        source: F::Address::default(),
+        destination: parsed.destination,
+        ifindex: endpoint.anchor,
+        protocol: parsed.protocol,
+        wants_source: true,
+    };
+    let route = tables.route(&query);
+    if route.kind == route_kind::LOCAL && whole && publication.is_none() {
+        publication = publish::at_any_address(tables, parsed);
+    }
+    if let Some(publication) = publication {
+        let Some(server) = publish::server(tables, publication) else {
+            return Verdict::drop(Reason::EndpointGone);
+        };
+        let begun = hairpin::begin(tables, settings, sender, publication, server, parsed, now);
+        return first(tables, begun, |found| follow(packet, tables, found, endpoint, parsed, now));
+    }
+    let refusal = way_out(tables, endpoint, &route, parsed);
+    if refusal == Reason::ToHost as u16 {
+        return Verdict::pass(Reason::ToHost);
+    }
+    if refusal != SOUND {
+        return Verdict::drop_numbered(refusal);
+    }
+    let begun = masquerade::begin(tables, settings, sender, &route, parsed, now);
+    first(tables, begun, |found| follow(packet, tables, found, endpoint, parsed, now))
+}
+
+/// Whether a packet that nothing is published for may leave: [`SOUND`], or the reason why not.
+#[inline(always)]
+fn way_out<F: Family, T: Tables<F>>(
+    tables: &T,
+    endpoint: &Endpoint,
+    route: &Route<F::Address>,
+    parsed: &Parsed<F::Address>,
+) -> u16 {
+    let internal = endpoint.flags & endpoint_flags::INTERNAL != 0;
+    if route.kind == route_kind::LOCAL && (!internal || parsed.destination == F::gateway(endpoint)) {
+        Reason::ToHost as u16
+    } else if tables.network(parsed.destination).is_some() {
+        Reason::OtherNetwork as u16
+    } else if internal {
+        Reason::InternalNetwork as u16
+    } else if route.kind != route_kind::FORWARD {
+        Reason::Unreachable as u16
+    } else if parsed.is(shape::FRAGMENT) {
+        Reason::Fragment as u16
+    } else {
+        SOUND
+    }
+}
+
+/// The verdict on the packet that has just begun a flow.
+#[inline(always)]
+fn first<F: Family, T: Tables<F>>(
+    tables: &T,
+    begun: Begun,
+    follow: impl FnOnce(&Found<'_, F::Address>) -> Verdict<F::Address>,
+) -> Verdict<F::Address> {
+    if begun.refusal != Begun::ACCEPTED {
+        return Verdict::drop_numbered(begun.refusal);
+    }
+    let Some(flow) = tables.flow(begun.index) else {
+        return Verdict::drop(Reason::TableFull);
+    };
+    let found = Found { flow, index: begun.index, is_reply: false };
+    Verdict { began: begun.owner, ..follow(&found) }
+}
+
+/// The verdict on a container's packet of a known flow.
+#[inline(always)]
+fn follow<F: Family, P: Packet, T: Tables<F>>(
+    packet: &P,
+    tables: &T,
+    found: &Found<'_, F::Address>,
+    sender: &Endpoint,
+    parsed: &Parsed<F::Address>,
+    now: u32,
+) -> Verdict<F::Address> {
+    if found.receiver().slot != OUTSIDE {
+        return follow_inwards(tables, found, parsed, now);
+    }
+    let target = found.target();
+    if !is_routed(tables, found, sender, &target, now) {
+        return Verdict::drop(Reason::Unreachable);
+    }
+    // The host is a router to what masquerades behind it, and the end of the way to who reaches a published port.
+    let hops = if found.is_reply { parsed.hops } else { parsed.hops.wrapping_sub(1) };
+    let too_far = hops == 0 || parsed.hops == 0;
+    let too_big = parsed.segment_length(packet) > found.flow.state.route_mtu.load();
+    if too_far || too_big {
+        // The host's router would send a packet that may be cut up on its way, with the container's address.
+        let earns = !F::IS_V6 && (too_far || parsed.is(shape::DONT_FRAGMENT));
+        return if earns { Verdict::earn_error(sender.anchor) } else { Verdict::drop(Reason::CannotForward) };
+    }
+    conntrack::refresh(found, parsed.tcp_flags, now);
+    let reason = if found.is_reply { Reason::Published } else { Reason::Masqueraded };
+    let edit = rewrite::translate::<F>(parsed, &target, hops);
+    Verdict::forward(reason, found.flow.state.route_ifindex.load(), found.flow.next_hop, edit)
+}
+
+/// Whether the flow knows its route to the outside; looked up again once a second.
+#[inline(always)]
+fn is_routed<F: Family, T: Tables<F>>(
+    tables: &T,
+    found: &Found<'_, F::Address>,
+    sender: &Endpoint,
+    target: &FlowKey<F::Address>,
+    now: u32,
+) -> bool {
+    let flow = found.flow;
+    if flow.state.route_checked.load() == now {
+        return true;
+    }
+    let query = RouteQuery {
+        source: target.source,
+        destination: target.destination,
+        ifindex: sender.anchor,
+        protocol: target.scope.protocol(),
+        wants_source: false,
+    };
+    let route = tables.route(&query);
+    if route.kind != route_kind::FORWARD {
+        return false;
+    }
+    tables.set_next_hop(found.index, route.next_hop);
+    flow.state.route_ifindex.store(route.ifindex);
+    flow.state.route_mtu.store(route.mtu);
+    flow.state.route_checked.store(now);
+    true
+}
+
+/// The verdict on a packet of a known flow that is for a container.
+#[inline(always)]
+fn follow_inwards<F: Family, T: Tables<F>>(
+    tables: &T,
+    found: &Found<'_, F::Address>,
+    parsed: &Parsed<F::Address>,
+    now: u32,
+) -> Verdict<F::Address> {
+    let edit = rewrite::translate::<F>(parsed, &found.target(), parsed.hops);
+    let verdict = hand_over(tables, found, edit);
+    if verdict.receiver != OUTSIDE {
+        conntrack::refresh(found, parsed.tcp_flags, now);
+    }
+    verdict
+}
+
+/// Delivers to the container at the flow's end, if it is still there.
+#[inline(always)]
+fn hand_over<F: Family, T: Tables<F>>(
+    tables: &T,
+    found: &Found<'_, F::Address>,
+    edit: Edit<F::Address>,
+) -> Verdict<F::Address> {
+    let end = found.receiver();
+    let Some(receiver) = tables.endpoint(end.slot) else {
+        return Verdict::drop(Reason::EndpointGone);
+    };
+    if receiver.generation != end.generation {
+        return Verdict::drop(Reason::EndpointGone);
+    }
+    let reason = if found.flow.initiator.slot == OUTSIDE {
+        Reason::Published
+    } else if found.flow.responder.slot == OUTSIDE {
+        Reason::Masqueraded
+    } else {
+        Reason::Hairpin
+    };
+    Verdict::deliver(reason, end.slot, receiver, receiver.gateway_mac, edit)
+}
+
+/// The verdict on an ICMP error that a container sends.
+#[inline(always)]
+pub fn container_error<F: Family, P: Packet, T: Tables<F>>(
+    packet: &P,
+    tables: &T,
+    sender: &Sender<'_>,
+    parsed: &Parsed<F::Address>,
+) -> Verdict<F::Address> {
+    let now = tables.now();
+    let quoted = icmp_error::quoted::<F, P>(packet, parsed);
+    let answer = quoted.key(Scope::network(sender.endpoint.network, quoted.protocol)).reversed();
+    if let Some(found) = icmp_error::flow(tables, &answer, &quoted, now) {
+        let edit = icmp_error::edit::<F>(&found, parsed, &quoted, &answer);
+        if found.receiver().slot != OUTSIDE {
+            return Verdict { reason: Reason::IcmpError as u16, ..hand_over(tables, &found, edit) };
+        }
+        if !is_routed(tables, &found, sender.endpoint, &found.target(), now) {
+            return Verdict::drop(Reason::Unreachable);
+        }
+        let ifindex = found.flow.state.route_ifindex.load();
+        return Verdict::forward(Reason::IcmpError, ifindex, found.flow.next_hop, edit);
+    }
+    if is_neighbour::<F>(sender.endpoint, parsed) {
+        return local::deliver(tables, sender.endpoint, parsed);
+    }
+    if publish::is_host_address(tables, sender.endpoint, parsed) {
+        return Verdict::pass(Reason::ToHost);
+    }
+    Verdict::drop(Reason::IcmpUnrelated)
+}
+
+/// The verdict on an ICMP error that comes in on an uplink.
+#[inline(always)]
+pub fn uplink_error<F: Family, P: Packet, T: Tables<F>>(
+    packet: &P,
+    tables: &T,
+    parsed: &Parsed<F::Address>,
+) -> Verdict<F::Address> {
+    let now = tables.now();
+    let quoted = icmp_error::quoted::<F, P>(packet, parsed);
+    let answer = quoted.key(Scope::outside(quoted.protocol)).reversed();
+    if let Some(found) = icmp_error::flow(tables, &answer, &quoted, now)
+        && found.receiver().slot != OUTSIDE
+    {
+        let edit = icmp_error::edit::<F>(&found, parsed, &quoted, &answer);
+        let verdict = hand_over(tables, &found, edit);
+        if verdict.receiver != OUTSIDE {
+            return Verdict { reason: Reason::IcmpError as u16, ..verdict };
+        }
+        return verdict;
+    }
+    unpublished(tables, parsed)
+}

@@ -1,0 +1,136 @@
+//! What was decided, as flat data: an action, its reason, and the edit that comes before it.
+
+use super::rewrite::Edit;
+use crate::abi::{Endpoint, Mac, OUTSIDE, Outcome, Reason};
+
+/// Values of [`Verdict::action`].
+pub mod action {
+    /// Throw away.
+    pub const DROP: u32 = 0;
+    /// Leave to the host's stack, or to the next program.
+    pub const PASS: u32 = 1;
+    /// Hand to the container behind `ifindex`.
+    pub const DELIVER: u32 = 2;
+    /// Send by `ifindex` to `next_hop`.
+    pub const FORWARD: u32 = 3;
+    /// Let the host's router see it as if it came in by `ifindex`, so that it answers with an ICMP error.
+    pub const EARN_ERROR: u32 = 4;
+    /// Answer an ARP request from where it came: `next_hop` is at `source_mac`.
+    pub const ANSWER_ARP: u32 = 5;
+    /// Answer a neighbour solicitation from where it came: `next_hop` is at `source_mac`.
+    pub const ANSWER_NEIGHBOUR: u32 = 6;
+    /// Not decided yet: no flow is known, and the pipeline's `begin` stage decides.
+    pub const BEGIN: u32 = 7;
+    /// Not decided yet: an ICMP error, and the pipeline's `error` stage decides.
+    pub const ERROR: u32 = 8;
+}
+
+/// The decision on one packet.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<A> {
+    /// Where to send it, or the address to answer for.
+    pub next_hop: A,
+    /// The Ethernet destination to write, for `DELIVER`; for an answer, the address to answer to.
+    pub destination_mac: Mac,
+    /// The Ethernet source to write, for `DELIVER`; for an answer, the MAC to tell.
+    pub source_mac: Mac,
+    /// What to change first.
+    pub edit: Edit<A>,
+    /// [`action`].
+    pub action: u32,
+    /// The interface for the action.
+    pub ifindex: u32,
+    /// The slot that receives the packet, or [`OUTSIDE`].
+    pub receiver: u32,
+    /// The slot of the container that a new flow belongs to, or [`OUTSIDE`] where none began.
+    pub began: u32,
+    /// A [`Reason`].
+    pub reason: u16,
+    /// Zero.
+    pub reserved: [u16; 3],
+}
+
+impl<A: Copy + Default> Verdict<A> {
+    #[inline(always)]
+    fn new(action: u32, reason: Reason) -> Self {
+        Self {
+            next_hop: A::default(),
+            destination_mac: Mac::default(),
+            source_mac: Mac::default(),
+            edit: Edit::none(),
+            action,
+            ifindex: 0,
+            receiver: OUTSIDE,
+            began: OUTSIDE,
+            reason: reason as u16,
+            reserved: [0; 3],
+        }
+    }
+
+    /// Throw the packet away.
+    #[inline(always)]
+    pub fn drop(reason: Reason) -> Self {
+        Self::new(action::DROP, reason)
+    }
+
+    /// Throw the packet away for a reason that is at hand as its number.
+    #[inline(always)]
+    pub fn drop_numbered(reason: u16) -> Self {
+        Self { reason, ..Self::new(action::DROP, Reason::Malformed) }
+    }
+
+    /// Leave the packet alone.
+    #[inline(always)]
+    pub fn pass(reason: Reason) -> Self {
+        Self::new(action::PASS, reason)
+    }
+
+    /// Leave the decision to another stage: [`action::BEGIN`] or [`action::ERROR`].
+    #[inline(always)]
+    pub fn stage(action: u32) -> Self {
+        Self::new(action, Reason::NotConfigured)
+    }
+
+    /// Hand the packet to `receiver`, in slot `slot`, as if `source_mac` had sent it.
+    #[inline(always)]
+    pub fn deliver(reason: Reason, slot: u32, receiver: &Endpoint, source_mac: Mac, edit: Edit<A>) -> Self {
+        Self {
+            destination_mac: receiver.mac,
+            source_mac,
+            edit,
+            ifindex: receiver.ifindex,
+            receiver: slot,
+            ..Self::new(action::DELIVER, reason)
+        }
+    }
+
+    /// Send the packet by `ifindex` to `next_hop`.
+    #[inline(always)]
+    pub fn forward(reason: Reason, ifindex: u32, next_hop: A, edit: Edit<A>) -> Self {
+        Self { next_hop, edit, ifindex, ..Self::new(action::FORWARD, reason) }
+    }
+
+    /// Let the host's router answer with an ICMP error; `anchor` is where it shall think the packet came in.
+    #[inline(always)]
+    pub fn earn_error(anchor: u32) -> Self {
+        Self { ifindex: anchor, ..Self::new(action::EARN_ERROR, Reason::EarnsIcmpError) }
+    }
+
+    /// Answer in place that `address` is at `mac`; the question came from `asker`.
+    #[inline(always)]
+    pub fn answer(action: u32, address: A, mac: Mac, asker: Mac) -> Self {
+        Self {
+            next_hop: address,
+            destination_mac: asker,
+            source_mac: mac,
+            ..Self::new(action, Reason::NeighbourAnswered)
+        }
+    }
+
+    /// The verdict for people and tests.
+    pub fn view(&self) -> (Option<Outcome>, Option<Reason>) {
+        let reason = Reason::from_number(self.reason);
+        (reason.map(Reason::outcome), reason)
+    }
+}

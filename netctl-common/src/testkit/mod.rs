@@ -1,0 +1,1 @@
+//! Packet builders and in-memory tables for tests.

@@ -1,0 +1,90 @@
+//! Packet bytes, read and written where they lie. Offsets are masked and hidden from the optimiser, so that the verifier
+//! sees the one pointer that is checked be the one that is used.
+
+use core::hint::black_box;
+
+use aya_ebpf::{EbpfContext, programs::TcContext};
+use netctl_common::{datapath::Packet, wire::Pod};
+
+/// Offsets stay below this power of two.
+const OFFSET_MASK: u32 = 255;
+
+/// How many bytes the programs ask to have in the linear part: Ethernet, IP with extensions, an ICMP error's quotation.
+const HEAD: u32 = 192;
+
+/// A packet at a traffic-control hook.
+pub struct Frame<'a> {
+    context: &'a TcContext,
+}
+
+impl<'a> Frame<'a> {
+    /// The packet, with its headers made readable.
+    #[inline(always)]
+    pub fn new(context: &'a TcContext, sufficient: u32) -> Self {
+        if context.data() + (sufficient as usize) > context.data_end() && context.len() > sufficient {
+            let length = context.len();
+            // A failure shows as a header that cannot be read.
+            let _ = context.pull_data(if length < HEAD { length } else { HEAD });
+        }
+        Self { context }
+    }
+
+    /// Where `size` bytes at `offset` lie, if they are all there.
+    #[inline(always)]
+    fn at(&self, offset: u32, size: usize) -> Option<usize> {
+        let start = self.context.data() + (black_box(offset) & OFFSET_MASK) as usize;
+        if start + size > self.context.data_end() { None } else { Some(start) }
+    }
+
+    /// Where `size` bytes at an offset lie that is known when the program is compiled.
+    #[inline(always)]
+    pub fn at_constant<const OFFSET: usize>(&self, size: usize) -> Option<usize> {
+        let start = self.context.data();
+        if start + OFFSET + size > self.context.data_end() { None } else { Some(start + OFFSET) }
+    }
+
+    /// Reads at an offset that is known when the program is compiled.
+    #[inline(always)]
+    pub fn load_constant<const OFFSET: usize, T: Pod>(&self) -> Option<T> {
+        let start = self.at_constant::<OFFSET>(size_of::<T>())?;
+        // SAFETY: the bytes were just found to lie inside the packet, and any bytes are a value of `T`.
+        Some(unsafe { (start as *const T).read_unaligned() })
+    }
+
+    /// Writes `value` at `offset`; whether it fits.
+    #[inline(always)]
+    pub fn store<T: Pod>(&self, offset: u32, value: T) -> bool {
+        let Some(start) = self.at(offset, size_of::<T>()) else {
+            return false;
+        };
+        // SAFETY: the bytes were just found to lie inside the packet, which this program may write.
+        unsafe { (start as *mut T).write_unaligned(value) };
+        true
+    }
+
+    /// The context, for helpers.
+    #[inline(always)]
+    pub fn context(&self) -> &TcContext {
+        self.context
+    }
+}
+
+impl Packet for Frame<'_> {
+    #[inline(always)]
+    fn load<T: Pod>(&self, offset: u32) -> Option<T> {
+        let start = self.at(offset, size_of::<T>())?;
+        // SAFETY: the bytes were just found to lie inside the packet, and any bytes are a value of `T`.
+        Some(unsafe { (start as *const T).read_unaligned() })
+    }
+
+    #[inline(always)]
+    fn length(&self) -> u32 {
+        self.context.len()
+    }
+
+    #[inline(always)]
+    fn segment_size(&self) -> u32 {
+        // SAFETY: the context is valid while the program runs.
+        unsafe { (*self.context.as_ptr().cast::<aya_ebpf::bindings::__sk_buff>()).gso_size }
+    }
+}

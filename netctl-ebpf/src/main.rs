@@ -1,0 +1,23 @@
+//! The programs of the data plane, and nothing of their decisions: those are `netctl_common::datapath`.
+
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod apply;
+mod atomic;
+mod io;
+mod maps;
+mod programs;
+mod tables;
+mod verdict;
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";

@@ -1,0 +1,51 @@
+//! The maps, pinned by name. Their layouts and sizes are `netctl_common::abi`.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap},
+};
+use netctl_common::abi::{
+    AddressKey, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, Ip4, Ip6, LongWord, Publication,
+    PublicationKey, Settings, SourceAddress, Traffic,
+    maps::{COUNTERS_MAX, ENDPOINTS_MAX, FLOWS_MAX, INTERFACES_MAX, PUBLICATIONS_MAX, SUBNETS_MAX},
+};
+
+#[map]
+pub static SETTINGS: Array<Settings> = Array::pinned(1, 0);
+#[map]
+pub static ENDPOINTS: Array<Endpoint> = Array::pinned(ENDPOINTS_MAX, 0);
+#[map]
+pub static INTERFACES: HashMap<u32, u32> = HashMap::pinned(INTERFACES_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static ADDRESSES4: HashMap<AddressKey<Ip4>, u32> = HashMap::pinned(ENDPOINTS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static ADDRESSES6: HashMap<AddressKey<Ip6>, u32> = HashMap::pinned(2 * ENDPOINTS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static SUBNETS4: LpmTrie<Ip4, u32> = LpmTrie::pinned(SUBNETS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static SUBNETS6: LpmTrie<Ip6, u32> = LpmTrie::pinned(SUBNETS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static PUBLICATIONS4: HashMap<PublicationKey<Ip4>, Publication> =
+    HashMap::pinned(PUBLICATIONS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static PUBLICATIONS6: HashMap<PublicationKey<Ip6>, Publication> =
+    HashMap::pinned(PUBLICATIONS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static FLOW_KEYS4: HashMap<FlowKey<Ip4>, FlowReference> = HashMap::pinned(2 * FLOWS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static FLOW_KEYS6: HashMap<FlowKey<Ip6>, FlowReference> = HashMap::pinned(2 * FLOWS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static FLOWS4: Array<Flow<Ip4>> = Array::pinned(FLOWS_MAX, 0);
+#[map]
+pub static FLOWS6: Array<Flow<Ip6>> = Array::pinned(FLOWS_MAX, 0);
+#[map]
+pub static FLOW_COUNTS: Array<LongWord> = Array::pinned(ENDPOINTS_MAX, 0);
+#[map]
+pub static FLOW_HANDS: Array<LongWord> = Array::pinned(2, 0);
+#[map]
+pub static VERDICTS: PerCpuHashMap<CounterKey, Counter> = PerCpuHashMap::pinned(COUNTERS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static TRAFFIC: PerCpuArray<Traffic> = PerCpuArray::pinned(ENDPOINTS_MAX, 0);
+#[map]
+pub static SOURCES: HashMap<u32, SourceAddress> = HashMap::pinned(INTERFACES_MAX, BPF_F_NO_PREALLOC);

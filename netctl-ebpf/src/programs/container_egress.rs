@@ -1,0 +1,118 @@
+//! What a container sends, at the host end of its veth pair.
+
+use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::TcContext};
+use netctl_common::{
+    abi::{Endpoint, Mac, OUTSIDE, Reason, endpoint_flags},
+    datapath::{Parsed, V4, V6, neighbour, pipeline},
+    wire::ethernet::{self, Ethernet},
+};
+
+use crate::{
+    io::Frame,
+    maps::{ENDPOINTS, INTERFACES},
+    tables::Maps,
+    verdict::{self, Answers, Hook, stage},
+};
+
+/// Ethernet, IPv6 and the first bytes of TCP.
+const SUFFICIENT: u32 = 14 + 40 + 20;
+
+#[classifier]
+pub fn container_egress(context: TcContext) -> i32 {
+    // SAFETY: the context is valid while the program runs.
+    let ifindex = unsafe { (*context.as_ptr().cast::<__sk_buff>()).ifindex };
+    // SAFETY: an entry is freed after a grace period only.
+    let slot = unsafe { INTERFACES.get(ifindex) }.copied().unwrap_or(OUTSIDE);
+    let frame = Frame::new(&context, SUFFICIENT);
+    let hook = Hook::container(slot);
+    let Some(endpoint) = ENDPOINTS.get(slot) else {
+        return verdict::drop(&frame, hook, Reason::NoEndpoint);
+    };
+    if endpoint.flags & endpoint_flags::LIVE == 0 || endpoint.ifindex != ifindex {
+        return verdict::drop(&frame, hook, Reason::NoEndpoint);
+    }
+    let Some(header) = frame.load_constant::<0, Ethernet>() else {
+        return verdict::drop(&frame, hook, Reason::Malformed);
+    };
+    match header.ethertype {
+        ethernet::TYPE_IPV4 => match ipv4(&context, slot, header.source()) {
+            stage::BEGIN => ipv4_begin(&context, slot),
+            stage::ERROR => ipv4_error(&context, slot),
+            done => done,
+        },
+        ethernet::TYPE_IPV6 => match ipv6(&context, slot, header.source()) {
+            stage::BEGIN => ipv6_begin(&context, slot),
+            stage::ERROR => ipv6_error(&context, slot),
+            done => done,
+        },
+        ethernet::TYPE_ARP => arp(&frame, hook, endpoint, header.source()),
+        _ => verdict::drop(&frame, hook, Reason::UnknownEthertype),
+    }
+}
+
+#[inline(always)]
+fn arp(frame: &Frame<'_>, hook: Hook, endpoint: &Endpoint, source_mac: Mac) -> i32 {
+    let tables = Maps::<V4>::new(frame.context());
+    let verdict = neighbour::arp(frame, ethernet::LENGTH, &tables, endpoint, source_mac);
+    verdict::carry_out::<V4>(frame, hook, &verdict)
+}
+
+#[inline(never)]
+fn ipv4(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
+    run::<V4>(context, slot, |frame, tables, sender, parsed| {
+        pipeline::container_egress(frame, tables, sender, source_mac, parsed)
+    })
+}
+
+#[inline(never)]
+fn ipv4_begin(context: &TcContext, slot: u32) -> i32 {
+    run::<V4>(context, slot, |frame, tables, sender, parsed| pipeline::container_begin(frame, tables, sender, parsed))
+}
+
+#[inline(never)]
+fn ipv4_error(context: &TcContext, slot: u32) -> i32 {
+    run::<V4>(context, slot, |frame, tables, sender, parsed| pipeline::container_error(frame, tables, sender, parsed))
+}
+
+#[inline(never)]
+fn ipv6(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
+    run::<V6>(context, slot, |frame, tables, sender, parsed| {
+        if neighbour::is_discovery(parsed) {
+            neighbour::discovery(frame, tables, sender.endpoint, source_mac, parsed)
+        } else {
+            pipeline::container_egress(frame, tables, sender, source_mac, parsed)
+        }
+    })
+}
+
+#[inline(never)]
+fn ipv6_begin(context: &TcContext, slot: u32) -> i32 {
+    run::<V6>(context, slot, |frame, tables, sender, parsed| pipeline::container_begin(frame, tables, sender, parsed))
+}
+
+#[inline(never)]
+fn ipv6_error(context: &TcContext, slot: u32) -> i32 {
+    run::<V6>(context, slot, |frame, tables, sender, parsed| pipeline::container_error(frame, tables, sender, parsed))
+}
+
+/// Parses the packet, lets a stage decide and carries its verdict out.
+#[inline(always)]
+fn run<F: Answers>(
+    context: &TcContext,
+    slot: u32,
+    stage: impl FnOnce(
+        &Frame<'_>,
+        &Maps<'_, F>,
+        &pipeline::Sender<'_>,
+        &Parsed<F::Address>,
+    ) -> netctl_common::datapath::Verdict<F::Address>,
+) -> i32 {
+    let frame = Frame::new(context, 0);
+    let hook = Hook::container(slot);
+    let Some(endpoint) = ENDPOINTS.get(slot) else {
+        return verdict::drop(&frame, hook, Reason::NoEndpoint);
+    };
+    let parsed = F::parse(&frame, ethernet::LENGTH);
+    let verdict = stage(&frame, &Maps::new(context), &pipeline::Sender { slot, endpoint }, &parsed);
+    verdict::carry_out::<F>(&frame, hook, &verdict)
+}

@@ -1,0 +1,4 @@
+//! One file a program: read the Ethernet header, choose the family, decide, carry out.
+
+mod container_egress;
+mod uplink_ingress;

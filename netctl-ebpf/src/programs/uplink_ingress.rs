@@ -1,0 +1,78 @@
+//! What comes in on an interface that is not ours. What is none of our business goes on to the next program.
+
+use aya_ebpf::{macros::classifier, programs::TcContext};
+use netctl_common::{
+    abi::Reason,
+    datapath::{Parsed, V4, V6, Verdict, pipeline},
+    wire::ethernet::{self, Ethernet},
+};
+
+use crate::{
+    io::Frame,
+    tables::Maps,
+    verdict::{self, Answers, Hook, stage},
+};
+
+/// Ethernet, IPv6 and the first bytes of TCP.
+const SUFFICIENT: u32 = 14 + 40 + 20;
+
+#[classifier]
+pub fn uplink_ingress(context: TcContext) -> i32 {
+    let frame = Frame::new(&context, SUFFICIENT);
+    let ethertype = frame.load_constant::<0, Ethernet>().map(|header| header.ethertype);
+    match ethertype {
+        Some(ethernet::TYPE_IPV4) => match ipv4(&context) {
+            stage::BEGIN => ipv4_begin(&context),
+            stage::ERROR => ipv4_error(&context),
+            done => done,
+        },
+        Some(ethernet::TYPE_IPV6) => match ipv6(&context) {
+            stage::BEGIN => ipv6_begin(&context),
+            stage::ERROR => ipv6_error(&context),
+            done => done,
+        },
+        _ => verdict::pass(&frame, Hook::uplink(), Reason::NotOurs),
+    }
+}
+
+#[inline(never)]
+fn ipv4(context: &TcContext) -> i32 {
+    run::<V4>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
+}
+
+#[inline(never)]
+fn ipv4_begin(context: &TcContext) -> i32 {
+    run::<V4>(context, |_, tables, parsed| pipeline::uplink_begin(tables, parsed))
+}
+
+#[inline(never)]
+fn ipv4_error(context: &TcContext) -> i32 {
+    run::<V4>(context, |frame, tables, parsed| pipeline::uplink_error(frame, tables, parsed))
+}
+
+#[inline(never)]
+fn ipv6(context: &TcContext) -> i32 {
+    run::<V6>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
+}
+
+#[inline(never)]
+fn ipv6_begin(context: &TcContext) -> i32 {
+    run::<V6>(context, |_, tables, parsed| pipeline::uplink_begin(tables, parsed))
+}
+
+#[inline(never)]
+fn ipv6_error(context: &TcContext) -> i32 {
+    run::<V6>(context, |frame, tables, parsed| pipeline::uplink_error(frame, tables, parsed))
+}
+
+/// Parses the packet, lets a stage decide and carries its verdict out.
+#[inline(always)]
+fn run<F: Answers>(
+    context: &TcContext,
+    stage: impl FnOnce(&Frame<'_>, &Maps<'_, F>, &Parsed<F::Address>) -> Verdict<F::Address>,
+) -> i32 {
+    let frame = Frame::new(context, 0);
+    let parsed = F::parse(&frame, ethernet::LENGTH);
+    let verdict = stage(&frame, &Maps::new(context), &parsed);
+    verdict::carry_out::<F>(&frame, Hook::uplink(), &verdict)
+}

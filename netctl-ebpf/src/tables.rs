@@ -1,0 +1,387 @@
+//! `Tables` over the maps and the helpers: one look-up a method, no decision.
+
+use core::marker::PhantomData;
+
+use aya_ebpf::{
+    EbpfContext,
+    bindings::{BPF_F_CURRENT_NETNS, BPF_NOEXIST, bpf_fib_lookup as FibParameters, bpf_sock_tuple},
+    helpers::generated::{
+        bpf_fib_lookup, bpf_get_prandom_u32, bpf_ktime_get_coarse_ns, bpf_sk_lookup_udp, bpf_sk_release,
+        bpf_skc_lookup_tcp,
+    },
+    maps::{Array, HashMap, LpmTrie, lpm_trie::Key},
+    programs::TcContext,
+};
+use netctl_common::{
+    abi::{
+        AddressKey, Endpoint, Flow, FlowKey, FlowReference, Ip4, Ip6, LongWord, Publication, PublicationKey, Settings,
+        settings_flags,
+    },
+    datapath::{Family, NewFlow, Route, RouteQuery, Tables, V4, V6, route_kind},
+    wire::transport::TCP,
+};
+
+use crate::atomic;
+use crate::maps::{
+    ADDRESSES4, ADDRESSES6, ENDPOINTS, FLOW_COUNTS, FLOW_HANDS, FLOW_KEYS4, FLOW_KEYS6, FLOWS4, FLOWS6, PUBLICATIONS4,
+    PUBLICATIONS6, SETTINGS, SOURCES, SUBNETS4, SUBNETS6,
+};
+
+/// The maps as the decision sees them, while one packet is decided on.
+pub struct Maps<'a, F> {
+    context: &'a TcContext,
+    family: PhantomData<F>,
+}
+
+impl<'a, F> Maps<'a, F> {
+    #[inline(always)]
+    pub fn new(context: &'a TcContext) -> Self {
+        Self { context, family: PhantomData }
+    }
+}
+
+/// The maps of one family.
+pub trait FamilyMaps: Family {
+    const FAMILY_INDEX: u32;
+    const ADDRESS_BITS: u32;
+    fn addresses() -> &'static HashMap<AddressKey<Self::Address>, u32>;
+    fn subnets() -> &'static LpmTrie<Self::Address, u32>;
+    fn publications() -> &'static HashMap<PublicationKey<Self::Address>, Publication>;
+    fn flow_keys() -> &'static HashMap<FlowKey<Self::Address>, FlowReference>;
+    fn flows() -> &'static Array<Flow<Self::Address>>;
+    fn write_query(parameters: &mut FibParameters, query: &RouteQuery<Self::Address>);
+    fn next_hop(parameters: &FibParameters) -> Self::Address;
+    fn source(parameters: &FibParameters) -> Self::Address;
+    fn listed_source(ifindex: u32) -> Self::Address;
+    fn socket_tuple(key: &FlowKey<Self::Address>) -> (bpf_sock_tuple, u32);
+}
+
+impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
+    #[inline(always)]
+    fn settings(&self) -> Option<&Settings> {
+        SETTINGS.get(0)
+    }
+
+    #[inline(always)]
+    fn endpoint(&self, slot: u32) -> Option<&Endpoint> {
+        ENDPOINTS.get(slot)
+    }
+
+    #[inline(always)]
+    fn slot(&self, key: &AddressKey<F::Address>) -> Option<u32> {
+        // SAFETY: without preallocation an entry is freed after a grace period only; a slot's tenant is told by its
+        // generation.
+        unsafe { F::addresses().get(key).copied() }
+    }
+
+    #[inline(always)]
+    fn network(&self, address: F::Address) -> Option<u32> {
+        F::subnets().get(Key::new(F::ADDRESS_BITS, address)).copied()
+    }
+
+    #[inline(always)]
+    fn publication(&self, key: &PublicationKey<F::Address>) -> Option<&Publication> {
+        // SAFETY: as for `slot`.
+        unsafe { F::publications().get(key) }
+    }
+
+    #[inline(always)]
+    fn flow_reference(&self, key: &FlowKey<F::Address>) -> Option<FlowReference> {
+        // SAFETY: as for `slot`; a reused record is told by its version.
+        unsafe { F::flow_keys().get(key).copied() }
+    }
+
+    #[inline(always)]
+    fn insert_flow_key(&self, key: &FlowKey<F::Address>, reference: FlowReference) -> bool {
+        F::flow_keys().insert(key, reference, u64::from(BPF_NOEXIST)).is_ok()
+    }
+
+    #[inline(always)]
+    fn remove_flow_key(&self, key: &FlowKey<F::Address>) {
+        // It may have gone already; that is the aim.
+        let _ = F::flow_keys().remove(key);
+    }
+
+    #[inline(always)]
+    fn flow(&self, index: u32) -> Option<&Flow<F::Address>> {
+        F::flows().get(index)
+    }
+
+    #[inline(always)]
+    fn fill_flow(&self, index: u32, flow: &NewFlow<F::Address>) {
+        if let Some(record) = F::flows().get_ptr_mut(index) {
+            // SAFETY: the pointer is the map's; the caller has claimed the record, so nobody else writes these fields.
+            unsafe {
+                (*record).original = flow.original;
+                (*record).translated = flow.translated;
+                (*record).initiator = flow.initiator;
+                (*record).responder = flow.responder;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn set_next_hop(&self, index: u32, next_hop: F::Address) {
+        if let Some(record) = F::flows().get_ptr_mut(index) {
+            // SAFETY: the pointer is the map's; all writers of this second write the same.
+            unsafe { (*record).next_hop = next_hop };
+        }
+    }
+
+    #[inline(always)]
+    fn advance_hand(&self) -> u32 {
+        FLOW_HANDS.get(F::FAMILY_INDEX).map_or(0, |hand| atomic::fetch_add(hand, 1) as u32)
+    }
+
+    #[inline(always)]
+    fn flow_count(&self, slot: u32) -> Option<&LongWord> {
+        FLOW_COUNTS.get(slot)
+    }
+
+    #[inline(always)]
+    fn exchange(word: &LongWord, from: u64, to: u64) -> bool {
+        atomic::compare_exchange(word, from, to) == from
+    }
+
+    #[inline(always)]
+    fn add(word: &LongWord, value: u64) -> u64 {
+        atomic::fetch_add(word, value)
+    }
+
+    #[inline(always)]
+    fn route(&self, query: &RouteQuery<F::Address>) -> Route<F::Address> {
+        route::<F>(self.context, query)
+    }
+
+    #[inline(always)]
+    fn host_socket(&self, key: &FlowKey<F::Address>) -> bool {
+        let (mut tuple, size) = F::socket_tuple(key);
+        let context = self.context.as_ptr();
+        let tuple = core::ptr::from_mut(&mut tuple);
+        let netns = BPF_F_CURRENT_NETNS as u64;
+        // SAFETY: the tuple lives on the stack for the call, and a socket that is found is released.
+        unsafe {
+            let socket = if key.scope.protocol() == TCP {
+                bpf_skc_lookup_tcp(context, tuple, size, netns, 0)
+            } else {
+                bpf_sk_lookup_udp(context, tuple, size, netns, 0)
+            };
+            if socket.is_null() {
+                return false;
+            }
+            bpf_sk_release(socket.cast());
+        }
+        true
+    }
+
+    #[inline(always)]
+    fn random(&self) -> u32 {
+        // SAFETY: the helper takes nothing.
+        unsafe { bpf_get_prandom_u32() }
+    }
+
+    #[inline(always)]
+    fn now(&self) -> u32 {
+        // SAFETY: the helper takes nothing.
+        let nanoseconds = unsafe { bpf_ktime_get_coarse_ns() };
+        (nanoseconds / 1_000_000_000) as u32 + 1
+    }
+}
+
+/// BPF_FIB_LOOKUP_SKIP_NEIGH (Linux 6.3).
+const SKIP_NEIGHBOUR: u32 = 1 << 2;
+/// BPF_FIB_LOOKUP_SRC (Linux 6.7).
+const WITH_SOURCE: u32 = 1 << 4;
+/// Return values of the helper.
+const SUCCESS: i64 = 0;
+const NOT_FORWARDED: i64 = 4;
+const NO_NEIGHBOUR: i64 = 7;
+const NO_SOURCE: i64 = 9;
+
+#[inline(always)]
+fn route<F: FamilyMaps>(context: &TcContext, query: &RouteQuery<F::Address>) -> Route<F::Address> {
+    // SAFETY: all bytes zero are a value of the parameters.
+    let mut parameters: FibParameters = unsafe { core::mem::zeroed() };
+    parameters.family = F::AF;
+    parameters.l4_protocol = query.protocol;
+    parameters.ifindex = query.ifindex;
+    // Any length but zero makes the helper answer with the MTU.
+    parameters.__bindgen_anon_1.tot_len = 1;
+    F::write_query(&mut parameters, query);
+    let known = SETTINGS.get(0).map_or(0, |settings| settings.flags);
+    let mut flags = 0;
+    if known & settings_flags::ROUTE_SKIPS_NEIGHBOUR != 0 {
+        flags |= SKIP_NEIGHBOUR;
+    }
+    let tells_source = known & settings_flags::ROUTE_GIVES_SOURCE != 0;
+    if query.wants_source && tells_source {
+        flags |= WITH_SOURCE;
+    }
+    let size = size_of::<FibParameters>() as i32;
+    // SAFETY: context and parameters are valid for the call.
+    let outcome = unsafe { bpf_fib_lookup(context.as_ptr(), &mut parameters, size, flags) };
+    let kind = match outcome {
+        SUCCESS | NO_NEIGHBOUR | NO_SOURCE if parameters.family == F::AF => route_kind::FORWARD,
+        NOT_FORWARDED => route_kind::LOCAL,
+        _ => route_kind::UNREACHABLE,
+    };
+    let source = if !query.wants_source || outcome == NO_SOURCE || kind != route_kind::FORWARD {
+        F::Address::default()
+    } else if tells_source {
+        F::source(&parameters)
+    } else {
+        F::listed_source(parameters.ifindex)
+    };
+    // SAFETY: the helper has replaced the length by the MTU.
+    let mtu = u32::from(unsafe { parameters.__bindgen_anon_1.mtu_result });
+    Route { kind, ifindex: parameters.ifindex, mtu, next_hop: F::next_hop(&parameters), source }
+}
+
+impl FamilyMaps for V4 {
+    const FAMILY_INDEX: u32 = 0;
+    const ADDRESS_BITS: u32 = 32;
+
+    #[inline(always)]
+    fn addresses() -> &'static HashMap<AddressKey<Ip4>, u32> {
+        &ADDRESSES4
+    }
+
+    #[inline(always)]
+    fn subnets() -> &'static LpmTrie<Ip4, u32> {
+        &SUBNETS4
+    }
+
+    #[inline(always)]
+    fn publications() -> &'static HashMap<PublicationKey<Ip4>, Publication> {
+        &PUBLICATIONS4
+    }
+
+    #[inline(always)]
+    fn flow_keys() -> &'static HashMap<FlowKey<Ip4>, FlowReference> {
+        &FLOW_KEYS4
+    }
+
+    #[inline(always)]
+    fn flows() -> &'static Array<Flow<Ip4>> {
+        &FLOWS4
+    }
+
+    #[inline(always)]
+    fn write_query(parameters: &mut FibParameters, query: &RouteQuery<Ip4>) {
+        parameters.__bindgen_anon_3.ipv4_src = query.source.raw();
+        parameters.__bindgen_anon_4.ipv4_dst = query.destination.raw();
+    }
+
+    #[inline(always)]
+    fn next_hop(parameters: &FibParameters) -> Ip4 {
+        // SAFETY: the family is IPv4, and any bytes are an address.
+        Ip4::from_raw(unsafe { parameters.__bindgen_anon_4.ipv4_dst })
+    }
+
+    #[inline(always)]
+    fn source(parameters: &FibParameters) -> Ip4 {
+        // SAFETY: the family is IPv4, and any bytes are an address.
+        Ip4::from_raw(unsafe { parameters.__bindgen_anon_3.ipv4_src })
+    }
+
+    #[inline(always)]
+    fn listed_source(ifindex: u32) -> Ip4 {
+        // SAFETY: an entry is freed after a grace period only.
+        unsafe { SOURCES.get(ifindex) }.map_or_else(Ip4::default, |source| source.address4)
+    }
+
+    #[inline(always)]
+    fn socket_tuple(key: &FlowKey<Ip4>) -> (bpf_sock_tuple, u32) {
+        // SAFETY: all bytes zero are a value of the tuple.
+        let mut tuple: bpf_sock_tuple = unsafe { core::mem::zeroed() };
+        let ipv4 = aya_ebpf::bindings::bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 {
+            saddr: key.source.raw(),
+            daddr: key.destination.raw(),
+            sport: key.source_port.raw(),
+            dport: key.destination_port.raw(),
+        };
+        tuple.__bindgen_anon_1.ipv4 = ipv4;
+        (tuple, size_of_val(&ipv4) as u32)
+    }
+}
+
+impl FamilyMaps for V6 {
+    const FAMILY_INDEX: u32 = 1;
+    const ADDRESS_BITS: u32 = 128;
+
+    #[inline(always)]
+    fn addresses() -> &'static HashMap<AddressKey<Ip6>, u32> {
+        &ADDRESSES6
+    }
+
+    #[inline(always)]
+    fn subnets() -> &'static LpmTrie<Ip6, u32> {
+        &SUBNETS6
+    }
+
+    #[inline(always)]
+    fn publications() -> &'static HashMap<PublicationKey<Ip6>, Publication> {
+        &PUBLICATIONS6
+    }
+
+    #[inline(always)]
+    fn flow_keys() -> &'static HashMap<FlowKey<Ip6>, FlowReference> {
+        &FLOW_KEYS6
+    }
+
+    #[inline(always)]
+    fn flows() -> &'static Array<Flow<Ip6>> {
+        &FLOWS6
+    }
+
+    #[inline(always)]
+    fn write_query(parameters: &mut FibParameters, query: &RouteQuery<Ip6>) {
+        parameters.__bindgen_anon_3.ipv6_src = words(query.source);
+        parameters.__bindgen_anon_4.ipv6_dst = words(query.destination);
+    }
+
+    #[inline(always)]
+    fn next_hop(parameters: &FibParameters) -> Ip6 {
+        // SAFETY: the family is IPv6, and any bytes are an address.
+        address(unsafe { parameters.__bindgen_anon_4.ipv6_dst })
+    }
+
+    #[inline(always)]
+    fn source(parameters: &FibParameters) -> Ip6 {
+        // SAFETY: the family is IPv6, and any bytes are an address.
+        address(unsafe { parameters.__bindgen_anon_3.ipv6_src })
+    }
+
+    #[inline(always)]
+    fn listed_source(ifindex: u32) -> Ip6 {
+        // SAFETY: an entry is freed after a grace period only.
+        unsafe { SOURCES.get(ifindex) }.map_or_else(Ip6::default, |source| source.address6)
+    }
+
+    #[inline(always)]
+    fn socket_tuple(key: &FlowKey<Ip6>) -> (bpf_sock_tuple, u32) {
+        // SAFETY: all bytes zero are a value of the tuple.
+        let mut tuple: bpf_sock_tuple = unsafe { core::mem::zeroed() };
+        let ipv6 = aya_ebpf::bindings::bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 {
+            saddr: words(key.source),
+            daddr: words(key.destination),
+            sport: key.source_port.raw(),
+            dport: key.destination_port.raw(),
+        };
+        tuple.__bindgen_anon_1.ipv6 = ipv6;
+        (tuple, size_of_val(&ipv6) as u32)
+    }
+}
+
+/// An address as the kernel's structures hold it.
+#[inline(always)]
+pub fn words(address: Ip6) -> [u32; 4] {
+    // SAFETY: both are 16 bytes of integers.
+    unsafe { core::mem::transmute(address) }
+}
+
+#[inline(always)]
+fn address(words: [u32; 4]) -> Ip6 {
+    // SAFETY: both are 16 bytes of integers.
+    unsafe { core::mem::transmute(words) }
+}

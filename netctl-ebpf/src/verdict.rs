@@ -1,0 +1,233 @@
+//! Carries a verdict out: edit, count, and the action as the return value of the hook. The one place where a packet is
+//! dropped, passed or sent.
+
+use aya_ebpf::{
+    EbpfContext,
+    bindings::{BPF_F_INGRESS, TC_ACT_OK, TC_ACT_SHOT, bpf_redir_neigh},
+    helpers::generated::{bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_change_type},
+};
+use netctl_common::{
+    abi::{Counter, CounterKey, DIRECTION_EGRESS, Ip4, Ip6, OUTSIDE, Reason, Traffic},
+    datapath::{Family, V4, V6, Verdict, action},
+    wire::{
+        arp::Arp,
+        ethernet::{self, Ethernet},
+        ndp::{self, LinkLayerOption, Neighbour},
+    },
+};
+
+use crate::{
+    apply::{self, HeaderFields},
+    io::Frame,
+    maps::{TRAFFIC, VERDICTS},
+    tables::{FamilyMaps, words},
+};
+
+/// Let the next program decide: TCX_NEXT, which is TC_ACT_UNSPEC where programs are filters.
+const NEXT: i32 = -1;
+
+/// Where a program sits.
+#[derive(Clone, Copy)]
+pub struct Hook {
+    /// `DIRECTION_EGRESS` or `DIRECTION_INGRESS`, as containers see it.
+    pub direction: u32,
+    /// The slot that the packet came from, or `OUTSIDE`.
+    pub slot: u32,
+    /// What to return for a packet that is left to the host.
+    pub pass: i32,
+}
+
+impl Hook {
+    /// The host end of a container's interface.
+    #[inline(always)]
+    pub fn container(slot: u32) -> Self {
+        Self { direction: DIRECTION_EGRESS, slot, pass: TC_ACT_OK as i32 }
+    }
+
+    /// An uplink, where other programs may follow.
+    #[inline(always)]
+    pub fn uplink() -> Self {
+        Self { direction: netctl_common::abi::DIRECTION_INGRESS, slot: OUTSIDE, pass: NEXT }
+    }
+}
+
+/// Return values that no hook knows: the packet goes to another stage of the same program.
+pub mod stage {
+    /// Undecided for want of a flow.
+    pub const BEGIN: i32 = 0x1000;
+    /// Undecided because it is an ICMP error.
+    pub const ERROR: i32 = 0x1001;
+}
+
+/// What a family needs beyond the edit.
+pub trait Answers: HeaderFields + FamilyMaps {
+    fn answer(frame: &Frame<'_>, verdict: &Verdict<Self::Address>) -> bool;
+    fn send(ifindex: u32, next_hop: Self::Address) -> i32;
+}
+
+/// Carries out a verdict and gives the hook's return value.
+#[inline(always)]
+pub fn carry_out<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Address>) -> i32 {
+    let length = u64::from(frame.context().len());
+    match verdict.action {
+        action::PASS => {
+            count(hook, hook.slot, verdict.reason, length);
+            sent(hook, length, false);
+            hook.pass
+        }
+        action::DELIVER => deliver::<F>(frame, hook, verdict, length),
+        action::FORWARD => {
+            if !apply::apply::<F>(frame, &verdict.edit) {
+                return shot(hook, Reason::RewriteFailed as u16, length);
+            }
+            sent(hook, length, verdict.began != OUTSIDE);
+            F::send(verdict.ifindex, verdict.next_hop)
+        }
+        action::EARN_ERROR => {
+            count(hook, hook.slot, verdict.reason, length);
+            // SAFETY: the helper takes an interface index and a flag.
+            unsafe { bpf_redirect(verdict.ifindex, u64::from(BPF_F_INGRESS)) as i32 }
+        }
+        action::ANSWER_ARP | action::ANSWER_NEIGHBOUR => {
+            if !F::answer(frame, verdict) {
+                return shot(hook, Reason::RewriteFailed as u16, length);
+            }
+            count(hook, hook.slot, verdict.reason, length);
+            // SAFETY: the context is valid; the helper takes an interface index.
+            unsafe {
+                let skb = frame.context().as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
+                bpf_redirect((*skb).ifindex, 0) as i32
+            }
+        }
+        action::BEGIN => stage::BEGIN,
+        action::ERROR => stage::ERROR,
+        _ => shot(hook, verdict.reason, length),
+    }
+}
+
+#[inline(always)]
+fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Address>, length: u64) -> i32 {
+    const PACKET_HOST: u32 = 0;
+    let ethertype = if F::IS_V6 { ethernet::TYPE_IPV6 } else { ethernet::TYPE_IPV4 };
+    let header = Ethernet::new(verdict.destination_mac, verdict.source_mac, ethertype);
+    if !frame.store(0, header) || !apply::apply::<F>(frame, &verdict.edit) {
+        return shot(hook, Reason::RewriteFailed as u16, length);
+    }
+    // The host's end took a neighbour's MAC for somebody else's.
+    // SAFETY: the context is valid.
+    unsafe { bpf_skb_change_type(frame.context().as_ptr().cast(), PACKET_HOST) };
+    sent(hook, length, verdict.began != OUTSIDE);
+    if let Some(traffic) = TRAFFIC.get_ptr_mut(verdict.receiver) {
+        // SAFETY: the pointer is this CPU's value, which no other program touches while this one runs.
+        let traffic: &mut Traffic = unsafe { &mut *traffic };
+        traffic.received.packets += 1;
+        traffic.received.bytes += length;
+        if hook.slot == OUTSIDE && verdict.began != OUTSIDE {
+            traffic.connections += 1;
+        }
+    }
+    // SAFETY: the helper takes an interface index.
+    unsafe { bpf_redirect_peer(verdict.ifindex, 0) as i32 }
+}
+
+#[inline(always)]
+fn sent(hook: Hook, length: u64, began: bool) {
+    if hook.slot != OUTSIDE
+        && let Some(traffic) = TRAFFIC.get_ptr_mut(hook.slot)
+    {
+        // SAFETY: the pointer is this CPU's value, which no other program touches while this one runs.
+        let traffic: &mut Traffic = unsafe { &mut *traffic };
+        traffic.sent.packets += 1;
+        traffic.sent.bytes += length;
+        if began {
+            traffic.connections += 1;
+        }
+    }
+}
+
+#[inline(always)]
+fn shot(hook: Hook, reason: u16, length: u64) -> i32 {
+    count(hook, hook.slot, reason, length);
+    TC_ACT_SHOT as i32
+}
+
+/// Drops a packet before any verdict was formed.
+#[inline(always)]
+pub fn drop(frame: &Frame<'_>, hook: Hook, reason: Reason) -> i32 {
+    shot(hook, reason as u16, u64::from(frame.context().len()))
+}
+
+/// Leaves a packet to the host before any verdict was formed.
+#[inline(always)]
+pub fn pass(frame: &Frame<'_>, hook: Hook, reason: Reason) -> i32 {
+    count(hook, hook.slot, reason as u16, u64::from(frame.context().len()));
+    hook.pass
+}
+
+#[inline(always)]
+fn count(hook: Hook, slot: u32, reason: u16, length: u64) {
+    let key = CounterKey { slot, reason, direction: hook.direction as u16 };
+    match VERDICTS.get_ptr_mut(key) {
+        // SAFETY: the pointer is this CPU's value.
+        Some(counter) => unsafe {
+            (*counter).packets += 1;
+            (*counter).bytes += length;
+        },
+        None => {
+            // A full map loses the count, not the packet.
+            let _ = VERDICTS.insert(key, Counter { packets: 1, bytes: length }, 0);
+        }
+    }
+}
+
+impl Answers for V4 {
+    #[inline(always)]
+    fn answer(frame: &Frame<'_>, verdict: &Verdict<Ip4>) -> bool {
+        const SENDER_IP: usize = ethernet::LENGTH as usize + 14;
+        let Some(asker) = frame.load_constant::<SENDER_IP, Ip4>() else {
+            return false;
+        };
+        let (mac, asker_mac) = (verdict.source_mac, verdict.destination_mac);
+        frame.store(0, Ethernet::new(asker_mac, mac, ethernet::TYPE_ARP))
+            && frame.store(ethernet::LENGTH, Arp::new(true, (mac, verdict.next_hop), (asker_mac, asker)))
+    }
+
+    #[inline(always)]
+    fn send(ifindex: u32, next_hop: Ip4) -> i32 {
+        // SAFETY: all bytes zero are a value of the parameters.
+        let mut parameters: bpf_redir_neigh = unsafe { core::mem::zeroed() };
+        parameters.nh_family = u32::from(V4::AF);
+        parameters.__bindgen_anon_1.ipv4_nh = next_hop.raw();
+        neighbour(ifindex, &mut parameters)
+    }
+}
+
+impl Answers for V6 {
+    #[inline(always)]
+    fn answer(frame: &Frame<'_>, verdict: &Verdict<Ip6>) -> bool {
+        const IP: u32 = ethernet::LENGTH;
+        const MESSAGE: u32 = IP + netctl_common::wire::ipv6::LENGTH;
+        let (source, destination) = (verdict.next_hop, verdict.edit.header.destination);
+        let option = LinkLayerOption::target(verdict.source_mac);
+        let ethernet = Ethernet::new(verdict.destination_mac, verdict.source_mac, ethernet::TYPE_IPV6);
+        frame.store(0, ethernet)
+            && frame.store(IP, ndp::advertisement_header(source, destination))
+            && frame.store(MESSAGE, Neighbour::advertisement(source, destination, source, &option))
+            && frame.store(MESSAGE + ndp::LENGTH, option)
+    }
+
+    #[inline(always)]
+    fn send(ifindex: u32, next_hop: Ip6) -> i32 {
+        // SAFETY: all bytes zero are a value of the parameters.
+        let mut parameters: bpf_redir_neigh = unsafe { core::mem::zeroed() };
+        parameters.nh_family = u32::from(V6::AF);
+        parameters.__bindgen_anon_1.ipv6_nh = words(next_hop);
+        neighbour(ifindex, &mut parameters)
+    }
+}
+
+#[inline(always)]
+fn neighbour(ifindex: u32, parameters: &mut bpf_redir_neigh) -> i32 {
+    // SAFETY: the parameters live on the stack for the call.
+    unsafe { bpf_redirect_neigh(ifindex, parameters, size_of::<bpf_redir_neigh>() as i32, 0) as i32 }
+}
