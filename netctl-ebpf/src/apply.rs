@@ -18,7 +18,7 @@ use netctl_common::{
 use crate::{io::Frame, maps::SETTINGS};
 
 /// BPF_F_IPV6 (Linux 6.16): the checksum is IPv6's, whose header has none to balance the addresses.
-const IS_IPV6: u64 = 1 << 7;
+pub const IS_IPV6: u64 = 1 << 7;
 
 /// Fields of the IP header that an edit writes.
 pub trait HeaderFields: Family {

@@ -9,7 +9,7 @@ use aya_ebpf::{
         bpf_fib_lookup, bpf_get_prandom_u32, bpf_ktime_get_coarse_ns, bpf_sk_lookup_udp, bpf_sk_release,
         bpf_skc_lookup_tcp,
     },
-    maps::{Array, HashMap, LpmTrie, lpm_trie::Key},
+    maps::{Array, HashMap, lpm_trie::Key},
     programs::TcContext,
 };
 use netctl_common::{
@@ -43,9 +43,8 @@ impl<'a, F> Maps<'a, F> {
 /// The maps of one family.
 pub trait FamilyMaps: Family {
     const FAMILY_INDEX: u32;
-    const ADDRESS_BITS: u32;
     fn addresses() -> &'static HashMap<AddressKey<Self::Address>, u32>;
-    fn subnets() -> &'static LpmTrie<Self::Address, u32>;
+    fn network(address: Self::Address) -> Option<u32>;
     fn publications() -> &'static HashMap<PublicationKey<Self::Address>, Publication>;
     fn flow_keys() -> &'static HashMap<FlowKey<Self::Address>, FlowReference>;
     fn flows() -> &'static Array<Flow<Self::Address>>;
@@ -76,7 +75,7 @@ impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
 
     #[inline(always)]
     fn network(&self, address: F::Address) -> Option<u32> {
-        F::subnets().get(Key::new(F::ADDRESS_BITS, address)).copied()
+        F::network(address)
     }
 
     #[inline(always)]
@@ -189,9 +188,9 @@ impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
 }
 
 /// BPF_FIB_LOOKUP_SKIP_NEIGH (Linux 6.3).
-const SKIP_NEIGHBOUR: u32 = 1 << 2;
+pub const SKIP_NEIGHBOUR: u32 = 1 << 2;
 /// BPF_FIB_LOOKUP_SRC (Linux 6.7).
-const WITH_SOURCE: u32 = 1 << 4;
+pub const WITH_SOURCE: u32 = 1 << 4;
 /// Return values of the helper.
 const SUCCESS: i64 = 0;
 const NOT_FORWARDED: i64 = 4;
@@ -239,7 +238,6 @@ fn route<F: FamilyMaps>(context: &TcContext, query: &RouteQuery<F::Address>) -> 
 
 impl FamilyMaps for V4 {
     const FAMILY_INDEX: u32 = 0;
-    const ADDRESS_BITS: u32 = 32;
 
     #[inline(always)]
     fn addresses() -> &'static HashMap<AddressKey<Ip4>, u32> {
@@ -247,8 +245,8 @@ impl FamilyMaps for V4 {
     }
 
     #[inline(always)]
-    fn subnets() -> &'static LpmTrie<Ip4, u32> {
-        &SUBNETS4
+    fn network(address: Ip4) -> Option<u32> {
+        SUBNETS4.get(Key::new(32, address)).copied()
     }
 
     #[inline(always)]
@@ -307,7 +305,6 @@ impl FamilyMaps for V4 {
 
 impl FamilyMaps for V6 {
     const FAMILY_INDEX: u32 = 1;
-    const ADDRESS_BITS: u32 = 128;
 
     #[inline(always)]
     fn addresses() -> &'static HashMap<AddressKey<Ip6>, u32> {
@@ -315,8 +312,13 @@ impl FamilyMaps for V6 {
     }
 
     #[inline(always)]
-    fn subnets() -> &'static LpmTrie<Ip6, u32> {
-        &SUBNETS6
+    fn network(address: Ip6) -> Option<u32> {
+        let mut key = PrefixKey6 { prefix: 0, address: [0; 4] };
+        // SAFETY: the place is a field of a local.
+        unsafe { (&raw mut key.prefix).write_volatile(128) };
+        write_words(&mut key.address, address);
+        // SAFETY: the layouts are the same but for what follows the key.
+        SUBNETS6.get(unsafe { &*(&raw const key).cast::<Key<Ip6>>() }).copied()
     }
 
     #[inline(always)]
@@ -373,9 +375,25 @@ impl FamilyMaps for V6 {
     }
 }
 
+/// `Key<Ip6>` at an aligned place.
+#[repr(C, align(8))]
+struct PrefixKey6 {
+    prefix: u32,
+    address: [u32; 4],
+}
+
+/// Writes an address word by word: two words in one go would straddle the stack's alignment, which the verifier refuses.
+#[inline(always)]
+pub fn write_words(place: &mut [u32; 4], address: Ip6) {
+    for (word, value) in place.iter_mut().zip(words(address)) {
+        // SAFETY: the place is borrowed.
+        unsafe { core::ptr::from_mut(word).write_volatile(value) };
+    }
+}
+
 /// An address as the kernel's structures hold it.
 #[inline(always)]
-pub fn words(address: Ip6) -> [u32; 4] {
+fn words(address: Ip6) -> [u32; 4] {
     // SAFETY: both are 16 bytes of integers.
     unsafe { core::mem::transmute(address) }
 }

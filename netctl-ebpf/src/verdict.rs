@@ -5,6 +5,7 @@ use aya_ebpf::{
     EbpfContext,
     bindings::{BPF_F_INGRESS, TC_ACT_OK, TC_ACT_SHOT, bpf_redir_neigh},
     helpers::generated::{bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_change_type},
+    programs::TcContext,
 };
 use netctl_common::{
     abi::{Counter, CounterKey, DIRECTION_EGRESS, Ip4, Ip6, OUTSIDE, Reason, Traffic},
@@ -20,7 +21,7 @@ use crate::{
     apply::{self, HeaderFields},
     io::Frame,
     maps::{TRAFFIC, VERDICTS},
-    tables::{FamilyMaps, words},
+    tables::{FamilyMaps, write_words},
 };
 
 /// Let the next program decide: TCX_NEXT, which is TC_ACT_UNSPEC where programs are filters.
@@ -57,6 +58,12 @@ pub mod stage {
     pub const BEGIN: i32 = 0x1000;
     /// Undecided because it is an ICMP error.
     pub const ERROR: i32 = 0x1001;
+    /// Undecided because it is neighbour discovery.
+    pub const NEIGHBOUR: i32 = 0x1002;
+    /// A flow has begun; the first stage finds it.
+    pub const FOLLOW: i32 = 0x1003;
+    /// Undecided for want of a route.
+    pub const ROUTE: i32 = 0x1004;
 }
 
 /// What a family needs beyond the edit.
@@ -72,7 +79,7 @@ pub fn carry_out<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F:
     match verdict.action {
         action::PASS => {
             count(hook, hook.slot, verdict.reason, length);
-            sent(hook, length, false);
+            sent(hook, length);
             hook.pass
         }
         action::DELIVER => deliver::<F>(frame, hook, verdict, length),
@@ -80,7 +87,7 @@ pub fn carry_out<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F:
             if !apply::apply::<F>(frame, &verdict.edit) {
                 return shot(hook, Reason::RewriteFailed as u16, length);
             }
-            sent(hook, length, verdict.began != OUTSIDE);
+            sent(hook, length);
             F::send(verdict.ifindex, verdict.next_hop)
         }
         action::EARN_ERROR => {
@@ -88,20 +95,33 @@ pub fn carry_out<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F:
             // SAFETY: the helper takes an interface index and a flag.
             unsafe { bpf_redirect(verdict.ifindex, u64::from(BPF_F_INGRESS)) as i32 }
         }
-        action::ANSWER_ARP | action::ANSWER_NEIGHBOUR => {
-            if !F::answer(frame, verdict) {
-                return shot(hook, Reason::RewriteFailed as u16, length);
-            }
-            count(hook, hook.slot, verdict.reason, length);
-            // SAFETY: the context is valid; the helper takes an interface index.
-            unsafe {
-                let skb = frame.context().as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
-                bpf_redirect((*skb).ifindex, 0) as i32
-            }
-        }
         action::BEGIN => stage::BEGIN,
         action::ERROR => stage::ERROR,
+        action::NEIGHBOUR => stage::NEIGHBOUR,
+        action::ROUTE => stage::ROUTE,
+        action::FOLLOW => {
+            connected(verdict.receiver);
+            stage::FOLLOW
+        }
         _ => shot(hook, verdict.reason, length),
+    }
+}
+
+/// Carries out a verdict on ARP or neighbour discovery: the answer goes back the way the question came.
+#[inline(always)]
+pub fn answer_or_drop<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Address>) -> i32 {
+    let length = u64::from(frame.context().len());
+    if verdict.action != action::ANSWER_ARP && verdict.action != action::ANSWER_NEIGHBOUR {
+        return shot(hook, verdict.reason, length);
+    }
+    if !F::answer(frame, verdict) {
+        return shot(hook, Reason::RewriteFailed as u16, length);
+    }
+    count(hook, hook.slot, verdict.reason, length);
+    // SAFETY: the context is valid; the helper takes an interface index.
+    unsafe {
+        let skb = frame.context().as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
+        bpf_redirect((*skb).ifindex, 0) as i32
     }
 }
 
@@ -116,22 +136,19 @@ fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Addre
     // The host's end took a neighbour's MAC for somebody else's.
     // SAFETY: the context is valid.
     unsafe { bpf_skb_change_type(frame.context().as_ptr().cast(), PACKET_HOST) };
-    sent(hook, length, verdict.began != OUTSIDE);
+    sent(hook, length);
     if let Some(traffic) = TRAFFIC.get_ptr_mut(verdict.receiver) {
         // SAFETY: the pointer is this CPU's value, which no other program touches while this one runs.
         let traffic: &mut Traffic = unsafe { &mut *traffic };
         traffic.received.packets += 1;
         traffic.received.bytes += length;
-        if hook.slot == OUTSIDE && verdict.began != OUTSIDE {
-            traffic.connections += 1;
-        }
     }
     // SAFETY: the helper takes an interface index.
     unsafe { bpf_redirect_peer(verdict.ifindex, 0) as i32 }
 }
 
 #[inline(always)]
-fn sent(hook: Hook, length: u64, began: bool) {
+fn sent(hook: Hook, length: u64) {
     if hook.slot != OUTSIDE
         && let Some(traffic) = TRAFFIC.get_ptr_mut(hook.slot)
     {
@@ -139,10 +156,22 @@ fn sent(hook: Hook, length: u64, began: bool) {
         let traffic: &mut Traffic = unsafe { &mut *traffic };
         traffic.sent.packets += 1;
         traffic.sent.bytes += length;
-        if began {
-            traffic.connections += 1;
-        }
     }
+}
+
+#[inline(always)]
+fn connected(slot: u32) {
+    if let Some(traffic) = TRAFFIC.get_ptr_mut(slot) {
+        // SAFETY: the pointer is this CPU's value, which no other program touches while this one runs.
+        unsafe { (*traffic).connections += 1 };
+    }
+}
+
+/// What the hook returns after the first stage ran again, on a packet that has begun a flow or got its route. If it is
+/// undecided still, the flow was taken back in between.
+#[inline(always)]
+pub fn settled(context: &TcContext, hook: Hook, outcome: i32) -> i32 {
+    if outcome < stage::BEGIN { outcome } else { shot(hook, Reason::NoFlow as u16, u64::from(context.len())) }
 }
 
 #[inline(always)]
@@ -219,12 +248,17 @@ impl Answers for V6 {
     #[inline(always)]
     fn send(ifindex: u32, next_hop: Ip6) -> i32 {
         // SAFETY: all bytes zero are a value of the parameters.
-        let mut parameters: bpf_redir_neigh = unsafe { core::mem::zeroed() };
-        parameters.nh_family = u32::from(V6::AF);
-        parameters.__bindgen_anon_1.ipv6_nh = words(next_hop);
-        neighbour(ifindex, &mut parameters)
+        let mut parameters: Aligned<bpf_redir_neigh> = unsafe { core::mem::zeroed() };
+        parameters.0.nh_family = u32::from(V6::AF);
+        // SAFETY: any bytes are an address.
+        write_words(unsafe { &mut parameters.0.__bindgen_anon_1.ipv6_nh }, next_hop);
+        neighbour(ifindex, &mut parameters.0)
     }
 }
+
+/// A value on a whole word of the stack.
+#[repr(C, align(8))]
+struct Aligned<T>(T);
 
 #[inline(always)]
 fn neighbour(ifindex: u32, parameters: &mut bpf_redir_neigh) -> i32 {

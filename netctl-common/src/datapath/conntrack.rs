@@ -2,7 +2,7 @@
 //! expired. No process takes part.
 
 use super::family::Family;
-use super::tables::{NewFlow, Tables};
+use super::tables::{NewFlow, Route, Tables};
 use crate::abi::{Be16, End, Flow, FlowKey, FlowReference, FlowState, OUTSIDE, Reason, Settings, flow_state};
 use crate::wire::transport::{ACK, FIN, RST, SYN, TCP, UDP};
 
@@ -112,8 +112,20 @@ pub fn refresh<A>(found: &Found<'_, A>, tcp_flags: u8, now: u32) {
     }
 }
 
-/// Begins a flow: claims a record and inserts both keys, the answer's first, which is the lock on its ports. The record's
-/// index, or the [`Reason`] why not as its number.
+/// Keeps the route of a flow's outside end for its next packets.
+#[inline(always)]
+pub fn remember_route<F: Family, T: Tables<F>>(tables: &T, index: u32, route: &Route<F::Address>, now: u32) {
+    let Some(flow) = tables.flow(index) else {
+        return;
+    };
+    tables.set_next_hop(index, route.next_hop);
+    flow.state.route_ifindex.store(route.ifindex);
+    flow.state.route_mtu.store(route.mtu);
+    flow.state.route_checked.store(now);
+}
+
+/// Begins a flow: claims a record and inserts both keys, the answer's first, which is the lock on its ports. Either the
+/// flow is there afterwards, or the [`Reason`] why not as its number.
 #[inline(always)]
 pub fn begin<F: Family, T: Tables<F>>(
     tables: &T,
@@ -128,6 +140,12 @@ pub fn begin<F: Family, T: Tables<F>>(
     };
     if count.load() >= u64::from(settings.flow_quota) {
         return Begun::refused(Reason::QuotaExceeded);
+    }
+    // What is left of an expired flow with this tuple goes first, and frees the ports on both sides.
+    if let Some(stale) = tables.flow_reference(&new.original)
+        && !evict(tables, stale, now)
+    {
+        return Begun::refused(Reason::PortsExhausted);
     }
     let Some((index, flow)) = claim(tables, settings, now) else {
         return Begun::refused(Reason::TableFull);
@@ -145,8 +163,8 @@ pub fn begin<F: Family, T: Tables<F>>(
     state.responder_seen.store(0);
     state.route_checked.store(0);
     state.tcp.store(0);
-    if !make_way(tables, &new.original, FlowReference::initiator(index, version), now) {
-        // Another CPU began the same flow in this instant; its packet is sent again.
+    if !tables.insert_flow_key(&new.original, FlowReference::initiator(index, version)) {
+        // Another CPU began the same flow in this instant; this packet's sender tries again.
         tables.remove_flow_key(&new.translated.reversed());
         state.claim.store(flow_state::FREE);
         return Begun::refused(Reason::PortsExhausted);
@@ -186,8 +204,8 @@ impl Begun {
     }
 }
 
-/// How many ports are tried.
-const PORT_TRIES: u32 = 8;
+/// How many ports are tried; whoever holds the last one has to go if it has expired.
+const PORT_TRIES: u32 = 6;
 
 #[inline(always)]
 fn lock_ports<F: Family, T: Tables<F>>(
@@ -198,7 +216,7 @@ fn lock_ports<F: Family, T: Tables<F>>(
     ports: PortChoice,
     now: u32,
 ) -> bool {
-    if ports == PortChoice::KeepIfFree && make_way(tables, &new.translated.reversed(), reference, now) {
+    if ports == PortChoice::KeepIfFree && tables.insert_flow_key(&new.translated.reversed(), reference) {
         return true;
     }
     let protocol = new.translated.scope.protocol();
@@ -208,39 +226,30 @@ fn lock_ports<F: Family, T: Tables<F>>(
         let offset = (candidate as u16) & settings.port_mask;
         new.translated.source_port = Be16::new(settings.port_base.wrapping_add(offset));
         let answer = new.translated.reversed();
-        if !(may_clash && tables.host_socket(&answer)) && make_way(tables, &answer, reference, now) {
+        if !(may_clash && tables.host_socket(&answer)) && tables.insert_flow_key(&answer, reference) {
             return true;
         }
         // An odd stride visits every port of the range, whose size is a power of two.
         candidate = candidate.wrapping_add(0x9e37);
     }
-    false
+    let answer = new.translated.reversed();
+    let Some(holder) = tables.flow_reference(&answer) else {
+        return false;
+    };
+    evict(tables, holder, now) && tables.insert_flow_key(&answer, reference)
 }
 
-/// Inserts a key, in the place of an expired flow's if need be; whether it is now there.
+/// Removes an expired flow and frees its record; whether it did.
 #[inline(always)]
-fn make_way<F: Family, T: Tables<F>>(
-    tables: &T,
-    key: &FlowKey<F::Address>,
-    reference: FlowReference,
-    now: u32,
-) -> bool {
-    if tables.insert_flow_key(key, reference) {
-        return true;
-    }
-    let Some(holder) = tables.flow_reference(key) else {
+fn evict<F: Family, T: Tables<F>>(tables: &T, reference: FlowReference, now: u32) -> bool {
+    let Some(flow) = tables.flow(reference.index()) else {
         return false;
     };
-    let Some(flow) = tables.flow(holder.index()) else {
-        return false;
-    };
-    if flow.state.version.load() == holder.version && !reclaim(tables, flow, now) {
+    if flow.state.version.load() != reference.version || !reclaim(tables, flow, now) {
         return false;
     }
-    if flow.state.version.load() == holder.version {
-        flow.state.claim.store(flow_state::FREE);
-    }
-    tables.insert_flow_key(key, reference)
+    flow.state.claim.store(flow_state::FREE);
+    true
 }
 
 /// Finds a record that is free or has expired, and marks it busy. The hand moves on with each record that is looked at, so

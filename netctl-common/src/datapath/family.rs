@@ -20,7 +20,8 @@ pub trait Family: Copy + 'static {
 
     /// Reads the headers from `offset` on.
     fn parse<P: Packet>(packet: &P, offset: u32) -> Parsed<Self::Address>;
-    /// Reads the header that an ICMP error quotes at `offset`: eight bytes behind it are all that is sure to be there.
+    /// Reads the header that an ICMP error quotes at `offset`: eight bytes behind it are all that is
+    /// sure to be there. An IPv6 packet with extension headers is not followed.
     fn parse_quoted<P: Packet>(packet: &P, offset: u32) -> Parsed<Self::Address>;
     /// The container's address.
     fn address(endpoint: &Endpoint) -> Self::Address;
@@ -152,6 +153,10 @@ impl Family for V6 {
     #[inline(always)]
     fn parse<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip6> {
         let parsed = header6(packet, offset);
+        if parsed.fault != SOUND {
+            return parsed;
+        }
+        let parsed = walk_extensions(packet, parsed);
         if parsed.fault == SOUND { parse_transport::<Self, P>(packet, parsed) } else { parsed }
     }
 
@@ -219,7 +224,7 @@ fn header6<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip6> {
     if !header.is_version_6() {
         return Parsed::faulty(Reason::Malformed);
     }
-    let mut parsed = Parsed {
+    Parsed {
         source: header.source(),
         destination: header.destination(),
         network_offset: offset,
@@ -235,7 +240,11 @@ fn header6<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip6> {
         icmp_kind: 0,
         transport_length: 0,
         reserved: [0; 3],
-    };
+    }
+}
+
+#[inline(always)]
+fn walk_extensions<P: Packet>(packet: &P, mut parsed: Parsed<Ip6>) -> Parsed<Ip6> {
     for _ in 0..EXTENSIONS {
         let kind = parsed.protocol;
         let is_fragment = kind == ipv6::extension::FRAGMENT;

@@ -7,7 +7,7 @@ use super::rewrite::{self, Edit};
 use super::tables::{Route, RouteQuery, Tables, route_kind};
 use super::verdict::{Verdict, action};
 use super::{hairpin, icmp_error, local, masquerade, policy, publish, resolver};
-use crate::abi::{Endpoint, FlowKey, Mac, OUTSIDE, Publication, Reason, Scope, endpoint_flags};
+use crate::abi::{Endpoint, Mac, OUTSIDE, Publication, Reason, Scope, endpoint_flags};
 
 /// Who sends a packet: an endpoint and its slot.
 #[derive(Clone, Copy)]
@@ -100,8 +100,7 @@ pub fn uplink_begin<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Addr
         return unpublished(tables, parsed);
     };
     let now = tables.now();
-    let begun = publish::begin(tables, settings, publication, server, parsed, now);
-    first(tables, begun, |found| follow_inwards(tables, found, parsed, now))
+    first(publish::begin(tables, settings, publication, server, parsed, now))
 }
 
 #[inline(always)]
@@ -128,8 +127,7 @@ fn published<'a, F: Family, T: Tables<F>>(
 
 /// The first packet of what a container begins: to a published port, to the host, or out.
 #[inline(always)]
-pub fn container_begin<F: Family, P: Packet, T: Tables<F>>(
-    packet: &P,
+pub fn container_begin<F: Family, T: Tables<F>>(
     tables: &T,
     sender: &Sender<'_>,
     parsed: &Parsed<F::Address>,
@@ -156,8 +154,7 @@ pub fn container_begin<F: Family, P: Packet, T: Tables<F>>(
         let Some(server) = publish::server(tables, publication) else {
             return Verdict::drop(Reason::EndpointGone);
         };
-        let begun = hairpin::begin(tables, settings, sender, publication, server, parsed, now);
-        return first(tables, begun, |found| follow(packet, tables, found, endpoint, parsed, now));
+        return first(hairpin::begin(tables, settings, sender, publication, server, parsed, now));
     }
     let refusal = way_out(tables, endpoint, &route, parsed);
     if refusal == Reason::ToHost as u16 {
@@ -167,7 +164,10 @@ pub fn container_begin<F: Family, P: Packet, T: Tables<F>>(
         return Verdict::drop_numbered(refusal);
     }
     let begun = masquerade::begin(tables, settings, sender, &route, parsed, now);
-    first(tables, begun, |found| follow(packet, tables, found, endpoint, parsed, now))
+    if begun.refusal == Begun::ACCEPTED {
+        conntrack::remember_route(tables, begun.index, &route, now);
+    }
+    first(begun)
 }
 
 /// Whether a packet that nothing is published for may leave: [`SOUND`], or the reason why not.
@@ -194,21 +194,13 @@ fn way_out<F: Family, T: Tables<F>>(
     }
 }
 
-/// The verdict on the packet that has just begun a flow.
+/// The verdict on the packet that would begin a flow: if it did, the first stage finds the flow now.
 #[inline(always)]
-fn first<F: Family, T: Tables<F>>(
-    tables: &T,
-    begun: Begun,
-    follow: impl FnOnce(&Found<'_, F::Address>) -> Verdict<F::Address>,
-) -> Verdict<F::Address> {
+fn first<A: Copy + Default>(begun: Begun) -> Verdict<A> {
     if begun.refusal != Begun::ACCEPTED {
         return Verdict::drop_numbered(begun.refusal);
     }
-    let Some(flow) = tables.flow(begun.index) else {
-        return Verdict::drop(Reason::TableFull);
-    };
-    let found = Found { flow, index: begun.index, is_reply: false };
-    Verdict { began: begun.owner, ..follow(&found) }
+    Verdict { receiver: begun.owner, ..Verdict::stage(action::FOLLOW) }
 }
 
 /// The verdict on a container's packet of a known flow.
@@ -224,10 +216,10 @@ fn follow<F: Family, P: Packet, T: Tables<F>>(
     if found.receiver().slot != OUTSIDE {
         return follow_inwards(tables, found, parsed, now);
     }
-    let target = found.target();
-    if !is_routed(tables, found, sender, &target, now) {
-        return Verdict::drop(Reason::Unreachable);
+    if !is_route_fresh(found, now) {
+        return Verdict::stage(action::ROUTE);
     }
+    let target = found.target();
     // The host is a router to what masquerades behind it, and the end of the way to who reaches a published port.
     let hops = if found.is_reply { parsed.hops } else { parsed.hops.wrapping_sub(1) };
     let too_far = hops == 0 || parsed.hops == 0;
@@ -243,19 +235,41 @@ fn follow<F: Family, P: Packet, T: Tables<F>>(
     Verdict::forward(reason, found.flow.state.route_ifindex.load(), found.flow.next_hop, edit)
 }
 
-/// Whether the flow knows its route to the outside; looked up again once a second.
+/// Looks up the route of a flow whose packet the first stage could not send for want of one.
 #[inline(always)]
-fn is_routed<F: Family, T: Tables<F>>(
+pub fn container_route<F: Family, T: Tables<F>>(
+    tables: &T,
+    sender: &Sender<'_>,
+    parsed: &Parsed<F::Address>,
+) -> Verdict<F::Address> {
+    let now = tables.now();
+    let key = parsed.key(Scope::network(sender.endpoint.network, parsed.protocol));
+    let Some(found) = conntrack::find(tables, &key, now) else {
+        return Verdict::drop(Reason::NoFlow);
+    };
+    if look_up_route(tables, &found, sender.endpoint, now) {
+        Verdict::stage(action::FOLLOW)
+    } else {
+        Verdict::drop(Reason::Unreachable)
+    }
+}
+
+/// For how many seconds a flow's route is used unasked.
+const ROUTE_LIFETIME: u32 = 1;
+
+#[inline(always)]
+fn is_route_fresh<A>(found: &Found<'_, A>, now: u32) -> bool {
+    now.wrapping_sub(found.flow.state.route_checked.load()) <= ROUTE_LIFETIME
+}
+
+#[inline(always)]
+fn look_up_route<F: Family, T: Tables<F>>(
     tables: &T,
     found: &Found<'_, F::Address>,
     sender: &Endpoint,
-    target: &FlowKey<F::Address>,
     now: u32,
 ) -> bool {
-    let flow = found.flow;
-    if flow.state.route_checked.load() == now {
-        return true;
-    }
+    let target = found.target();
     let query = RouteQuery {
         source: target.source,
         destination: target.destination,
@@ -267,10 +281,7 @@ fn is_routed<F: Family, T: Tables<F>>(
     if route.kind != route_kind::FORWARD {
         return false;
     }
-    tables.set_next_hop(found.index, route.next_hop);
-    flow.state.route_ifindex.store(route.ifindex);
-    flow.state.route_mtu.store(route.mtu);
-    flow.state.route_checked.store(now);
+    conntrack::remember_route(tables, found.index, &route, now);
     true
 }
 
@@ -330,7 +341,7 @@ pub fn container_error<F: Family, P: Packet, T: Tables<F>>(
         if found.receiver().slot != OUTSIDE {
             return Verdict { reason: Reason::IcmpError as u16, ..hand_over(tables, &found, edit) };
         }
-        if !is_routed(tables, &found, sender.endpoint, &found.target(), now) {
+        if !is_route_fresh(&found, now) && !look_up_route(tables, &found, sender.endpoint, now) {
             return Verdict::drop(Reason::Unreachable);
         }
         let ifindex = found.flow.state.route_ifindex.load();

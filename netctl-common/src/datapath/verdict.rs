@@ -23,6 +23,12 @@ pub mod action {
     pub const BEGIN: u32 = 7;
     /// Not decided yet: an ICMP error, and the pipeline's `error` stage decides.
     pub const ERROR: u32 = 8;
+    /// Not decided yet: neighbour discovery, which `neighbour::discovery` decides.
+    pub const NEIGHBOUR: u32 = 9;
+    /// Not decided yet: a flow has begun for `receiver`, and the first stage finds it now.
+    pub const FOLLOW: u32 = 10;
+    /// Not decided yet: the flow's route has to be looked up, which the pipeline's `route` stage does.
+    pub const ROUTE: u32 = 11;
 }
 
 /// The decision on one packet.
@@ -43,12 +49,10 @@ pub struct Verdict<A> {
     pub ifindex: u32,
     /// The slot that receives the packet, or [`OUTSIDE`].
     pub receiver: u32,
-    /// The slot of the container that a new flow belongs to, or [`OUTSIDE`] where none began.
-    pub began: u32,
     /// A [`Reason`].
     pub reason: u16,
     /// Zero.
-    pub reserved: [u16; 3],
+    pub reserved: u16,
 }
 
 impl<A: Copy + Default> Verdict<A> {
@@ -62,9 +66,8 @@ impl<A: Copy + Default> Verdict<A> {
             action,
             ifindex: 0,
             receiver: OUTSIDE,
-            began: OUTSIDE,
             reason: reason as u16,
-            reserved: [0; 3],
+            reserved: 0,
         }
     }
 
@@ -86,7 +89,7 @@ impl<A: Copy + Default> Verdict<A> {
         Self::new(action::PASS, reason)
     }
 
-    /// Leave the decision to another stage: [`action::BEGIN`] or [`action::ERROR`].
+    /// Leave the decision to another stage: [`action::BEGIN`] and those behind it.
     #[inline(always)]
     pub fn stage(action: u32) -> Self {
         Self::new(action, Reason::NotConfigured)

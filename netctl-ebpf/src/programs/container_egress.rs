@@ -2,8 +2,8 @@
 
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::TcContext};
 use netctl_common::{
-    abi::{Endpoint, Mac, OUTSIDE, Reason, endpoint_flags},
-    datapath::{Parsed, V4, V6, neighbour, pipeline},
+    abi::{Mac, OUTSIDE, Reason, endpoint_flags},
+    datapath::{Family, Parsed, V4, V6, Verdict, action, neighbour, pipeline},
     wire::ethernet::{self, Ethernet},
 };
 
@@ -36,25 +36,54 @@ pub fn container_egress(context: TcContext) -> i32 {
     };
     match header.ethertype {
         ethernet::TYPE_IPV4 => match ipv4(&context, slot, header.source()) {
-            stage::BEGIN => ipv4_begin(&context, slot),
+            undecided @ (stage::BEGIN | stage::ROUTE) => {
+                let prepared =
+                    if undecided == stage::BEGIN { ipv4_begin(&context, slot) } else { ipv4_route(&context, slot) };
+                match prepared {
+                    stage::FOLLOW => verdict::settled(&context, hook, ipv4(&context, slot, header.source())),
+                    done => done,
+                }
+            }
             stage::ERROR => ipv4_error(&context, slot),
             done => done,
         },
         ethernet::TYPE_IPV6 => match ipv6(&context, slot, header.source()) {
-            stage::BEGIN => ipv6_begin(&context, slot),
+            undecided @ (stage::BEGIN | stage::ROUTE) => {
+                let prepared =
+                    if undecided == stage::BEGIN { ipv6_begin(&context, slot) } else { ipv6_route(&context, slot) };
+                match prepared {
+                    stage::FOLLOW => verdict::settled(&context, hook, ipv6(&context, slot, header.source())),
+                    done => done,
+                }
+            }
             stage::ERROR => ipv6_error(&context, slot),
+            stage::NEIGHBOUR => discovery(&context, slot, header.source()),
             done => done,
         },
-        ethernet::TYPE_ARP => arp(&frame, hook, endpoint, header.source()),
+        ethernet::TYPE_ARP => arp(&context, slot, header.source()),
         _ => verdict::drop(&frame, hook, Reason::UnknownEthertype),
     }
 }
 
-#[inline(always)]
-fn arp(frame: &Frame<'_>, hook: Hook, endpoint: &Endpoint, source_mac: Mac) -> i32 {
-    let tables = Maps::<V4>::new(frame.context());
-    let verdict = neighbour::arp(frame, ethernet::LENGTH, &tables, endpoint, source_mac);
-    verdict::carry_out::<V4>(frame, hook, &verdict)
+#[inline(never)]
+fn arp(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
+    let (frame, hook) = (Frame::new(context, 0), Hook::container(slot));
+    let Some(endpoint) = ENDPOINTS.get(slot) else {
+        return verdict::drop(&frame, hook, Reason::NoEndpoint);
+    };
+    let verdict = neighbour::arp(&frame, ethernet::LENGTH, &Maps::new(context), endpoint, source_mac);
+    verdict::answer_or_drop::<V4>(&frame, hook, &verdict)
+}
+
+#[inline(never)]
+fn discovery(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
+    let (frame, hook) = (Frame::new(context, 0), Hook::container(slot));
+    let Some(endpoint) = ENDPOINTS.get(slot) else {
+        return verdict::drop(&frame, hook, Reason::NoEndpoint);
+    };
+    let parsed = V6::parse(&frame, ethernet::LENGTH);
+    let verdict = neighbour::discovery(&frame, &Maps::new(context), endpoint, source_mac, &parsed);
+    verdict::answer_or_drop::<V6>(&frame, hook, &verdict)
 }
 
 #[inline(never)]
@@ -66,7 +95,12 @@ fn ipv4(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
 
 #[inline(never)]
 fn ipv4_begin(context: &TcContext, slot: u32) -> i32 {
-    run::<V4>(context, slot, |frame, tables, sender, parsed| pipeline::container_begin(frame, tables, sender, parsed))
+    run::<V4>(context, slot, |_, tables, sender, parsed| pipeline::container_begin(tables, sender, parsed))
+}
+
+#[inline(never)]
+fn ipv4_route(context: &TcContext, slot: u32) -> i32 {
+    run::<V4>(context, slot, |_, tables, sender, parsed| pipeline::container_route(tables, sender, parsed))
 }
 
 #[inline(never)]
@@ -78,7 +112,7 @@ fn ipv4_error(context: &TcContext, slot: u32) -> i32 {
 fn ipv6(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
     run::<V6>(context, slot, |frame, tables, sender, parsed| {
         if neighbour::is_discovery(parsed) {
-            neighbour::discovery(frame, tables, sender.endpoint, source_mac, parsed)
+            Verdict::stage(action::NEIGHBOUR)
         } else {
             pipeline::container_egress(frame, tables, sender, source_mac, parsed)
         }
@@ -87,7 +121,12 @@ fn ipv6(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
 
 #[inline(never)]
 fn ipv6_begin(context: &TcContext, slot: u32) -> i32 {
-    run::<V6>(context, slot, |frame, tables, sender, parsed| pipeline::container_begin(frame, tables, sender, parsed))
+    run::<V6>(context, slot, |_, tables, sender, parsed| pipeline::container_begin(tables, sender, parsed))
+}
+
+#[inline(never)]
+fn ipv6_route(context: &TcContext, slot: u32) -> i32 {
+    run::<V6>(context, slot, |_, tables, sender, parsed| pipeline::container_route(tables, sender, parsed))
 }
 
 #[inline(never)]
@@ -100,12 +139,7 @@ fn ipv6_error(context: &TcContext, slot: u32) -> i32 {
 fn run<F: Answers>(
     context: &TcContext,
     slot: u32,
-    stage: impl FnOnce(
-        &Frame<'_>,
-        &Maps<'_, F>,
-        &pipeline::Sender<'_>,
-        &Parsed<F::Address>,
-    ) -> netctl_common::datapath::Verdict<F::Address>,
+    stage: impl FnOnce(&Frame<'_>, &Maps<'_, F>, &pipeline::Sender<'_>, &Parsed<F::Address>) -> Verdict<F::Address>,
 ) -> i32 {
     let frame = Frame::new(context, 0);
     let hook = Hook::container(slot);

@@ -22,12 +22,18 @@ pub fn uplink_ingress(context: TcContext) -> i32 {
     let ethertype = frame.load_constant::<0, Ethernet>().map(|header| header.ethertype);
     match ethertype {
         Some(ethernet::TYPE_IPV4) => match ipv4(&context) {
-            stage::BEGIN => ipv4_begin(&context),
+            stage::BEGIN => match ipv4_begin(&context) {
+                stage::FOLLOW => verdict::settled(&context, Hook::uplink(), ipv4(&context)),
+                done => done,
+            },
             stage::ERROR => ipv4_error(&context),
             done => done,
         },
         Some(ethernet::TYPE_IPV6) => match ipv6(&context) {
-            stage::BEGIN => ipv6_begin(&context),
+            stage::BEGIN => match ipv6_begin(&context) {
+                stage::FOLLOW => verdict::settled(&context, Hook::uplink(), ipv6(&context)),
+                done => done,
+            },
             stage::ERROR => ipv6_error(&context),
             done => done,
         },

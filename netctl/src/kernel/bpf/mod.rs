@@ -1,0 +1,11 @@
+//! The data plane in the kernel: loaded, pinned, attached, its maps read and written. Not what is written there, or why.
+
+mod attach;
+mod bpffs;
+mod maps;
+mod object;
+mod probe;
+
+pub use attach::{Attachment, is_hooked};
+pub use maps::{Count, Maps};
+pub use object::{DIGEST, DataPlane, Limits};

@@ -1,0 +1,170 @@
+//! The programs as they were built, and the data plane that they become once loaded and pinned.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Btf, EbpfLoader,
+    maps::MapInfo,
+    programs::{Program, SchedClassifier},
+};
+use netctl_common::abi::maps;
+
+use super::{attach, bpffs, probe};
+use crate::kernel::{KernelError, Result};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netctl-ebpf"));
+
+/// Tells one build of the programs from another.
+pub const DIGEST: &str = env!("NETCTL_PROGRAMS_DIGEST");
+
+/// The programs that are attached to interfaces.
+const PROGRAMS: [&str; 2] = [attach::CONTAINER_EGRESS, attach::UPLINK_INGRESS];
+
+/// Sizes that are chosen when the data plane is loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Flow records of each family, a power of two.
+    pub flows: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { flows: maps::FLOWS_MAX }
+    }
+}
+
+/// The pinned programs, maps and links of one engine.
+#[derive(Clone, Debug)]
+pub struct DataPlane {
+    directory: PathBuf,
+}
+
+impl DataPlane {
+    /// That of an engine, loaded or not.
+    pub fn at(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    /// Whether programs and maps are pinned.
+    pub fn is_loaded(&self) -> bool {
+        PROGRAMS.iter().all(|name| self.program_path(name).exists())
+            && maps::ALL.iter().all(|name| self.map_path(name).exists())
+    }
+
+    /// Loads and pins programs and maps; maps that are pinned already are used again. The kernel's optional features, as
+    /// bits of `settings_flags`.
+    pub fn load(&self, limits: Limits) -> Result<u32> {
+        probe::requirements()?;
+        bpffs::prepare(&self.directory)?;
+        self.check_layouts()?;
+        let btf = Btf::from_sys_fs().ok();
+        let pins = self.directory.join("maps");
+        let mut loader = EbpfLoader::new();
+        loader.btf(btf.as_ref()).default_map_pin_directory(&pins);
+        for name in [maps::FLOWS4, maps::FLOWS6] {
+            loader.map_max_entries(name, limits.flows);
+        }
+        for name in [maps::FLOW_KEYS4, maps::FLOW_KEYS6] {
+            loader.map_max_entries(name, limits.flows.saturating_mul(2));
+        }
+        let mut object = loader.load(OBJECT).map_err(|error| KernelError::Load(Box::new(error)))?;
+        for name in PROGRAMS {
+            self.pin_program(name, object.program_mut(name))?;
+        }
+        probe::flags(&mut object)
+    }
+
+    fn pin_program(&self, name: &'static str, program: Option<&mut Program>) -> Result<()> {
+        let failed = |action| move |source| KernelError::Program { action, program: name, source: Box::new(source) };
+        let Some(program) = program else {
+            return Err(KernelError::MissingFeature { feature: name, cure: "this build of netctl is incomplete" });
+        };
+        let program: &mut SchedClassifier = program.try_into().map_err(failed("find"))?;
+        program.load().map_err(failed("load"))?;
+        // A new pin takes the old one's place at once: nobody finds none.
+        let (path, fresh) = (self.program_path(name), self.program_path(&format!("{name}.new")));
+        let _ = fs::remove_file(&fresh);
+        program.pin(&fresh).map_err(|error| KernelError::file("pin at", &fresh)(std::io::Error::other(error)))?;
+        fs::rename(&fresh, &path).map_err(KernelError::file("pin at", path))
+    }
+
+    /// aya takes a pinned map as it is; one of another layout would be read as garbage.
+    fn check_layouts(&self) -> Result<()> {
+        for (name, key_size, value_size) in layouts() {
+            let path = self.map_path(name);
+            if !path.exists() {
+                continue;
+            }
+            let info = MapInfo::from_pin(&path).map_err(|source| KernelError::Map {
+                action: "open",
+                map: name,
+                source: Box::new(source),
+            })?;
+            if info.key_size() != key_size || info.value_size() != value_size {
+                return Err(KernelError::MapLayout { map: name });
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes programs, maps and links. Links that are no pins have been taken down before.
+    pub fn unload(&self) -> Result<()> {
+        bpffs::clear(&self.directory)
+    }
+
+    /// A pinned program, ready to be attached.
+    pub(super) fn program(&self, name: &'static str) -> Result<SchedClassifier> {
+        SchedClassifier::from_pin(self.program_path(name)).map_err(|source| KernelError::Program {
+            action: "open",
+            program: name,
+            source: Box::new(source),
+        })
+    }
+
+    pub(super) fn map_path(&self, name: &str) -> PathBuf {
+        self.directory.join("maps").join(name)
+    }
+
+    fn program_path(&self, name: &str) -> PathBuf {
+        self.directory.join("programs").join(name)
+    }
+
+    /// Where the link of an uplink is pinned.
+    pub(super) fn link_path(&self, ifindex: u32) -> PathBuf {
+        self.directory.join("links").join(format!("uplink-{ifindex}"))
+    }
+
+    /// The interfaces for which a link is pinned.
+    pub fn hooked_interfaces(&self) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir(self.directory.join("links")) else {
+            return Vec::new();
+        };
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("uplink-")?.parse().ok()).collect()
+    }
+}
+
+/// Name, key size and value size of each map whose layout could change.
+fn layouts() -> [(&'static str, u32, u32); 13] {
+    use netctl_common::abi::*;
+    fn of<K, V>(name: &'static str) -> (&'static str, u32, u32) {
+        (name, size_of::<K>() as u32, size_of::<V>() as u32)
+    }
+    [
+        of::<u32, Settings>(maps::SETTINGS),
+        of::<u32, Endpoint>(maps::ENDPOINTS),
+        of::<AddressKey<Ip4>, u32>(maps::ADDRESSES4),
+        of::<AddressKey<Ip6>, u32>(maps::ADDRESSES6),
+        of::<PublicationKey<Ip4>, Publication>(maps::PUBLICATIONS4),
+        of::<PublicationKey<Ip6>, Publication>(maps::PUBLICATIONS6),
+        of::<FlowKey<Ip4>, FlowReference>(maps::FLOW_KEYS4),
+        of::<FlowKey<Ip6>, FlowReference>(maps::FLOW_KEYS6),
+        of::<u32, Flow<Ip4>>(maps::FLOWS4),
+        of::<u32, Flow<Ip6>>(maps::FLOWS6),
+        of::<CounterKey, Counter>(maps::VERDICTS),
+        of::<u32, Traffic>(maps::TRAFFIC),
+        of::<u32, SourceAddress>(maps::SOURCES),
+    ]
+}

@@ -1,0 +1,64 @@
+//! One control group a container, so that all of it can be found and ended. Version 2 only.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{KernelError, Result};
+
+/// A container's control group.
+#[derive(Debug)]
+pub struct Cgroup {
+    path: PathBuf,
+}
+
+impl Cgroup {
+    /// The group of that name, made or not; `None` on a machine without version 2.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(Self { path: mount_point()?.join("netctl").join(name) })
+    }
+
+    /// Makes the group; one that is there already is fine.
+    pub fn create(&self) -> Result<()> {
+        fs::create_dir_all(&self.path).map_err(KernelError::file("make the control group", &self.path))
+    }
+
+    /// Moves a process into the group.
+    pub fn add(&self, pid: u32) -> Result<()> {
+        let path = self.path.join("cgroup.procs");
+        fs::write(&path, pid.to_string()).map_err(KernelError::file("join", path))
+    }
+
+    /// Kills all that is in the group (cgroup.kill, Linux 5.14).
+    pub fn kill(&self) -> Result<()> {
+        let path = self.path.join("cgroup.kill");
+        if !path.exists() {
+            return Ok(());
+        }
+        fs::write(&path, "1").map_err(KernelError::file("kill by", path))
+    }
+
+    /// Whether a process is in the group.
+    pub fn is_populated(&self) -> bool {
+        fs::read_to_string(self.path.join("cgroup.events")).is_ok_and(|events| events.contains("populated 1"))
+    }
+
+    /// Removes the group once it is empty, and its parent once that is.
+    pub fn remove(&self) {
+        // A group that is not empty yet stays until the next command finds it so.
+        let _ = fs::remove_dir(&self.path);
+        let _ = self.path.parent().map(fs::remove_dir);
+    }
+}
+
+fn mount_point() -> Option<PathBuf> {
+    let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    table.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        if right.split(' ').next() != Some("cgroup2") {
+            return None;
+        }
+        left.split(' ').nth(4).map(|path| Path::new(path).to_owned())
+    })
+}

@@ -1,0 +1,62 @@
+//! The lock under which an engine is changed: one command at a time.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read, Seek, Write},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{KernelError, Result};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Held until dropped, or until the process ends however it ends. No child inherits it.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock, waiting up to 30 s for whoever holds it.
+    pub fn take(path: &Path) -> Result<Self> {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(KernelError::file("open the lock", path))?;
+        let mut lock = Self { file };
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_micros(200);
+        loop {
+            match lock.file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::park_timeout(pause);
+                    pause = (pause * 2).min(Duration::from_millis(20));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(KernelError::Locked { holder: lock.holder(), path: path.to_owned() });
+                }
+                Err(TryLockError::Error(source)) => return Err(KernelError::file("lock", path)(source)),
+            }
+        }
+        lock.sign();
+        Ok(lock)
+    }
+
+    /// Writes our pid, for whoever waits too long. It is a courtesy: failing to is no reason to fail.
+    fn sign(&mut self) {
+        let _ = self.file.set_len(0);
+        let _ = self.file.rewind();
+        let _ = write!(self.file, "{}", std::process::id());
+    }
+
+    fn holder(&mut self) -> String {
+        let mut text = String::new();
+        let read = self.file.rewind().and_then(|()| self.file.read_to_string(&mut text));
+        if read.is_ok() && !text.is_empty() { text } else { "unknown".to_owned() }
+    }
+}

@@ -1,0 +1,24 @@
+//! The one layer that talks to the kernel: links, addresses, routes, namespaces, sysctls, programs and maps. It knows no
+//! networks and no containers.
+
+pub mod bpf;
+mod cgroup;
+mod error;
+mod links;
+mod lock;
+mod netlink;
+mod netns;
+mod process;
+mod routes;
+mod sockets;
+pub mod sysctl;
+
+pub use cgroup::Cgroup;
+pub use error::{KernelError, Result};
+pub use links::{Interface, Veth, index_of};
+pub use lock::Lock;
+pub use netlink::Netlink;
+pub use netns::Netns;
+pub use process::{boot_id, is_alive, start_time};
+pub use routes::{Route, RuleKind};
+pub use sockets::{hold_port, netns_cookie};

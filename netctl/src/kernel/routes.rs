@@ -1,0 +1,157 @@
+//! Routes and rules: a table of our own for the host's way to containers, and one that forbids everybody else's.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use futures_util::TryStreamExt;
+use ipnet::IpNet;
+use netlink_packet_route::{
+    AddressFamily,
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType},
+    rule::{RuleAction, RuleAttribute, RuleMessage},
+};
+use rtnetlink::RouteMessageBuilder;
+
+use super::{KernelError, Netlink, Result, netlink::check};
+
+const EEXIST: i32 = 17;
+const ENOENT: i32 = 2;
+const ESRCH: i32 = 3;
+
+/// Marks routes and rules as ours (an unassigned number of rtnetlink.h's RTPROT_*).
+const PROTOCOL: u8 = 110;
+
+/// A route to add.
+#[derive(Debug)]
+pub struct Route {
+    /// Where to.
+    pub destination: IpNet,
+    /// By which link; `None` makes the destination unreachable.
+    pub link: Option<u32>,
+    /// By which router, if not directly.
+    pub gateway: Option<IpAddr>,
+    /// The source address to prefer.
+    pub source: Option<IpAddr>,
+    /// In which table.
+    pub table: u32,
+}
+
+/// The table that a namespace has without us.
+pub const MAIN_TABLE: u32 = 254;
+
+/// Which packets a rule is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RuleKind {
+    /// Those that the host itself sends.
+    FromHost,
+    /// All.
+    Everybody,
+}
+
+impl Netlink {
+    /// Adds a route; one that is there already is fine.
+    pub fn add_route(&self, route: &Route) -> Result<()> {
+        let message = message(route);
+        let answer = self.request(|handle| handle.route().add(message).execute());
+        check("add the route", route.destination.to_string(), &[EEXIST], answer)
+    }
+
+    /// Removes a route; one that is gone already is fine.
+    pub fn delete_route(&self, route: &Route) -> Result<()> {
+        let message = message(route);
+        let answer = self.request(|handle| handle.route().del(message).execute());
+        check("remove the route", route.destination.to_string(), &[ESRCH, ENOENT], answer)
+    }
+
+    /// Adds our rule of both families; one that is there already is fine.
+    pub fn add_rules(&self, kind: RuleKind, priority: u32, table: u32) -> Result<()> {
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            let message = rule(family, kind, priority, table);
+            let answer = self.request(|handle| async move {
+                let mut request = handle.rule().add();
+                *request.message_mut() = message;
+                request.execute().await
+            });
+            check("add the rule", priority.to_string(), &[EEXIST], answer)?;
+        }
+        Ok(())
+    }
+
+    /// Removes our rule of both families; one that is gone already is fine.
+    pub fn delete_rules(&self, kind: RuleKind, priority: u32, table: u32) -> Result<()> {
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            let message = rule(family, kind, priority, table);
+            let answer = self.request(|handle| handle.rule().del(message).execute());
+            check("remove the rule", priority.to_string(), &[ENOENT], answer)?;
+        }
+        Ok(())
+    }
+
+    /// The destinations that the host routes to a link, its own subnets among them, default routes not.
+    pub fn routed_subnets(&self) -> Result<Vec<IpNet>> {
+        let mut found = Vec::new();
+        for query in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
+            let list = |handle: rtnetlink::Handle| async move {
+                handle.route().get(query).execute().try_collect::<Vec<RouteMessage>>().await
+            };
+            let routes = self.request(list).map_err(|source| KernelError::Netlink {
+                action: "list",
+                subject: "routes".to_owned(),
+                source,
+            })?;
+            found.extend(routes.iter().filter(|route| route.header.kind == RouteType::Unicast).filter_map(destination));
+        }
+        Ok(found)
+    }
+}
+
+fn message(route: &Route) -> RouteMessage {
+    let builder = RouteMessageBuilder::<IpAddr>::new()
+        .destination_prefix(route.destination.addr(), route.destination.prefix_len());
+    let mut builder = builder.unwrap_or_default().table_id(route.table).protocol(RouteProtocol::Other(PROTOCOL));
+    match route.link {
+        Some(link) => builder = builder.output_interface(link).kind(RouteType::Unicast),
+        None => builder = builder.kind(RouteType::Unreachable),
+    }
+    builder = builder.scope(match route.gateway {
+        None if route.link.is_some() && route.destination.addr().is_ipv4() => RouteScope::Link,
+        _ => RouteScope::Universe,
+    });
+    let mut message = builder.build();
+    if let Some(gateway) = route.gateway {
+        message.attributes.push(RouteAttribute::Gateway(address(gateway)));
+    }
+    if let Some(source) = route.source {
+        message.attributes.push(RouteAttribute::PrefSource(address(source)));
+    }
+    message
+}
+
+fn rule(family: AddressFamily, kind: RuleKind, priority: u32, table: u32) -> RuleMessage {
+    let mut message = RuleMessage::default();
+    message.header.family = family;
+    message.header.action = RuleAction::ToTable;
+    message.attributes.push(RuleAttribute::Priority(priority));
+    message.attributes.push(RuleAttribute::Table(table));
+    message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL)));
+    if kind == RuleKind::FromHost {
+        message.attributes.push(RuleAttribute::Iifname("lo".to_owned()));
+    }
+    message
+}
+
+fn address(ip: IpAddr) -> RouteAddress {
+    match ip {
+        IpAddr::V4(ip) => RouteAddress::Inet(ip),
+        IpAddr::V6(ip) => RouteAddress::Inet6(ip),
+    }
+}
+
+fn destination(route: &RouteMessage) -> Option<IpNet> {
+    let prefix = route.header.destination_prefix_length;
+    let ip = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Destination(RouteAddress::Inet(ip)) => Some(IpAddr::V4(*ip)),
+        RouteAttribute::Destination(RouteAddress::Inet6(ip)) => Some(IpAddr::V6(*ip)),
+        _ => None,
+    })?;
+    if prefix == 0 { None } else { IpNet::new(ip, prefix).ok() }
+}

@@ -1,0 +1,16 @@
+//! The names containers ask for: what they mean, who answers, who is asked next. Not the steering of packets to us.
+
+mod reply;
+mod resolv_conf;
+mod server;
+mod upstream;
+mod zone;
+
+pub use server::Names;
+pub use upstream::Upstreams;
+pub use zone::{Answer, Kind, Member, Network, Zones};
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod test;
