@@ -1,0 +1,191 @@
+//! Runs packets through the decision core on the host, stage by stage as the programs do, and carries the verdicts out.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use super::apply::{HeaderFields, carry_out};
+use super::fixture::Hook;
+use super::packet::Bytes;
+use super::tables::{MemoryTables, Shared, TestFamily};
+use super::world::World;
+use crate::abi::{Endpoint, OUTSIDE, Reason, endpoint_flags};
+use crate::datapath::pipeline::{self, Sender};
+use crate::datapath::{Packet, Parsed, V4, V6, Verdict, action, neighbour};
+use crate::wire::{ethernet, ethernet::Ethernet};
+
+/// The data plane of one host, in memory.
+pub struct Host {
+    /// The tables for IPv4.
+    pub v4: MemoryTables<V4>,
+    /// The tables for IPv6.
+    pub v6: MemoryTables<V6>,
+    interfaces: HashMap<u32, u32>,
+}
+
+/// What became of a packet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Handled {
+    /// An [`action`], never a stage.
+    pub action: u32,
+    /// Why.
+    pub reason: Reason,
+    /// The interface for the action.
+    pub ifindex: u32,
+    /// The slot that received the packet, or [`OUTSIDE`].
+    pub receiver: u32,
+    /// The slot that a new flow was counted for, or [`OUTSIDE`].
+    pub began: u32,
+    /// Where it was sent, or the address that was answered for.
+    pub next_hop: Option<IpAddr>,
+    /// The frame afterwards.
+    pub bytes: Vec<u8>,
+}
+
+impl Host {
+    /// The host of a world, through which the world's earlier packets have gone.
+    pub fn new(world: &World) -> Self {
+        let shared = Shared::new();
+        let host = Self {
+            v4: MemoryTables::new(world, Rc::clone(&shared)),
+            v6: MemoryTables::new(world, shared),
+            interfaces: world.interfaces.iter().copied().collect(),
+        };
+        for (hook, packet) in &world.earlier {
+            host.send(*hook, packet);
+        }
+        host
+    }
+
+    /// Sends a frame through the program at a hook.
+    pub fn send(&self, hook: Hook, frame: &[u8]) -> Handled {
+        self.send_segmented(hook, frame, 0)
+    }
+
+    /// Sends a frame that will be cut into segments of that much payload.
+    pub fn send_segmented(&self, hook: Hook, frame: &[u8], segment_size: u32) -> Handled {
+        let packet = Bytes { bytes: frame.to_vec(), segment_size };
+        match hook {
+            Hook::Container(slot) => self.container_egress(slot, packet),
+            Hook::Uplink => self.uplink_ingress(packet),
+        }
+    }
+
+    /// Lets time pass.
+    pub fn wait(&self, seconds: u32) {
+        let clock = &self.v4.shared.clock;
+        clock.set(clock.get().wrapping_add(seconds));
+    }
+
+    /// How many flows are counted for a slot.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such slot.
+    pub fn flow_count(&self, slot: u32) -> u64 {
+        self.v4.shared.counts.get(slot as usize).expect("the slot has a counter").load()
+    }
+
+    /// Changes what is in a slot.
+    pub fn change_endpoint(&mut self, slot: u32, change: impl Fn(&mut Endpoint)) {
+        for endpoints in [&mut self.v4.endpoints, &mut self.v6.endpoints] {
+            endpoints.entry(slot).and_modify(&change);
+        }
+    }
+
+    fn container_egress(&self, slot: u32, packet: Bytes) -> Handled {
+        let ifindex = super::world::ifindex(slot);
+        let slot = self.interfaces.get(&ifindex).copied().unwrap_or(OUTSIDE);
+        let found = self.v4.endpoints.get(&slot);
+        let Some(endpoint) = found.filter(|e| e.flags & endpoint_flags::LIVE != 0 && e.ifindex == ifindex) else {
+            return Handled::early(action::DROP, Reason::NoEndpoint, packet);
+        };
+        let Some(header) = packet.load::<Ethernet>(0) else {
+            return Handled::early(action::DROP, Reason::Malformed, packet);
+        };
+        let sender = Sender { slot, endpoint };
+        match header.ethertype {
+            ethernet::TYPE_IPV4 => stages::<V4>(
+                packet,
+                |packet, parsed| pipeline::container_egress(packet, &self.v4, &sender, header.source(), parsed),
+                |packet, parsed| pipeline::container_begin(packet, &self.v4, &sender, parsed),
+                |packet, parsed| pipeline::container_error(packet, &self.v4, &sender, parsed),
+            ),
+            ethernet::TYPE_IPV6 => stages::<V6>(
+                packet,
+                |packet, parsed| {
+                    if neighbour::is_discovery(parsed) {
+                        return neighbour::discovery(packet, &self.v6, endpoint, header.source(), parsed);
+                    }
+                    pipeline::container_egress(packet, &self.v6, &sender, header.source(), parsed)
+                },
+                |packet, parsed| pipeline::container_begin(packet, &self.v6, &sender, parsed),
+                |packet, parsed| pipeline::container_error(packet, &self.v6, &sender, parsed),
+            ),
+            ethernet::TYPE_ARP => {
+                let verdict = neighbour::arp(&packet, ethernet::LENGTH, &self.v4, endpoint, header.source());
+                Handled::done::<V4>(packet, &verdict)
+            }
+            _ => Handled::early(action::DROP, Reason::UnknownEthertype, packet),
+        }
+    }
+
+    fn uplink_ingress(&self, packet: Bytes) -> Handled {
+        match packet.load::<Ethernet>(0).map(|header| header.ethertype) {
+            Some(ethernet::TYPE_IPV4) => stages::<V4>(
+                packet,
+                |_, parsed| pipeline::uplink_ingress(&self.v4, parsed),
+                |_, parsed| pipeline::uplink_begin(&self.v4, parsed),
+                |packet, parsed| pipeline::uplink_error(packet, &self.v4, parsed),
+            ),
+            Some(ethernet::TYPE_IPV6) => stages::<V6>(
+                packet,
+                |_, parsed| pipeline::uplink_ingress(&self.v6, parsed),
+                |_, parsed| pipeline::uplink_begin(&self.v6, parsed),
+                |packet, parsed| pipeline::uplink_error(packet, &self.v6, parsed),
+            ),
+            _ => Handled::early(action::PASS, Reason::NotOurs, packet),
+        }
+    }
+}
+
+/// The first stage, and the one that it leaves the decision to, each with a packet that is parsed anew.
+fn stages<F: TestFamily + HeaderFields>(
+    packet: Bytes,
+    first: impl FnOnce(&Bytes, &Parsed<F::Address>) -> Verdict<F::Address>,
+    begin: impl FnOnce(&Bytes, &Parsed<F::Address>) -> Verdict<F::Address>,
+    error: impl FnOnce(&Bytes, &Parsed<F::Address>) -> Verdict<F::Address>,
+) -> Handled {
+    let parsed = F::parse(&packet, ethernet::LENGTH);
+    let verdict = first(&packet, &parsed);
+    let verdict = match verdict.action {
+        action::BEGIN => begin(&packet, &parsed),
+        action::ERROR => error(&packet, &parsed),
+        _ => verdict,
+    };
+    Handled::done::<F>(packet, &verdict)
+}
+
+impl Handled {
+    fn early(action: u32, reason: Reason, packet: Bytes) -> Self {
+        let bytes = packet.bytes;
+        Self { action, reason, ifindex: 0, receiver: OUTSIDE, began: OUTSIDE, next_hop: None, bytes }
+    }
+
+    fn done<F: TestFamily + HeaderFields>(packet: Bytes, verdict: &Verdict<F::Address>) -> Self {
+        let reason = Reason::from_number(verdict.reason).expect("every verdict has a reason");
+        let mut handled = Self::early(verdict.action, reason, packet);
+        assert!(verdict.action < action::BEGIN, "a stage left the decision to another one twice");
+        if carry_out::<F>(&mut handled.bytes, verdict).is_none() {
+            return Self { action: action::DROP, reason: Reason::RewriteFailed, ..handled };
+        }
+        let address = Some(verdict.next_hop).filter(|address| *address != F::Address::default());
+        Self {
+            ifindex: verdict.ifindex,
+            receiver: verdict.receiver,
+            began: verdict.began,
+            next_hop: address.map(F::to_ip),
+            ..handled
+        }
+    }
+}
