@@ -1,3 +1,17 @@
 //! The behaviour of the decision core on the host, packet by packet.
 
+mod dead_flows;
+mod expectations;
 mod fixture_table;
+mod flow_limits;
+mod hairpin;
+mod icmp_errors;
+mod masquerade;
+mod neighbours;
+mod network;
+mod published;
+mod refusals;
+mod resolver;
+mod roundtrip;
+mod routing;
+mod tcp_timeouts;

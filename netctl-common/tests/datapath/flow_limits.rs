@@ -1,0 +1,132 @@
+//! Full tables and quotas: refusals by name, live flows unharmed, and time as the only help.
+
+use netctl_common::abi::Reason;
+use netctl_common::testkit::{CLIENT, Handled, Host, PEER, PEER6, World, datagram};
+use netctl_common::wire::transport::SYN;
+
+use crate::expectations::{HOST, assert_delivered, assert_dropped, assert_forwarded, from, outside, source_port};
+
+const RECORDS: u16 = 16;
+
+fn small_table() -> Host {
+    let mut world = World::new();
+    world.settings.flow_mask = u32::from(RECORDS) - 1;
+    Host::new(&world)
+}
+
+fn ask(host: &Host, port: u16) -> Handled {
+    from(host, 1, &datagram("172.30.0.2", PEER).udp(port, 53))
+}
+
+#[test]
+fn a_full_table_refuses_new_flows_by_name_and_keeps_the_live_ones() {
+    let host = small_table();
+    let ports: Vec<_> = (0..RECORDS).map(|port| source_port(&ask(&host, port))).collect();
+    for _ in 0..3 {
+        assert_dropped(&ask(&host, 999), Reason::TableFull);
+        assert_dropped(&outside(&host, &datagram(CLIENT, HOST).tcp(1, 8080, SYN)), Reason::TableFull);
+    }
+    for (port, masqueraded) in (0..RECORDS).zip(ports) {
+        assert_eq!(source_port(&ask(&host, port)), masqueraded);
+        let answer = outside(&host, &datagram(PEER, HOST).udp(53, masqueraded));
+        assert_delivered(&answer, Reason::Masqueraded, 1);
+    }
+}
+
+#[test]
+fn once_the_flows_have_expired_new_ones_succeed_without_any_other_help() {
+    let host = small_table();
+    for port in 0..RECORDS {
+        assert_forwarded(&ask(&host, port), Reason::Masqueraded);
+    }
+    host.wait(30);
+    assert_dropped(&ask(&host, 1000), Reason::TableFull);
+    host.wait(1);
+    for port in 1000..1000 + RECORDS {
+        assert_forwarded(&ask(&host, port), Reason::Masqueraded);
+    }
+    assert_dropped(&ask(&host, 999), Reason::TableFull);
+    assert_eq!((host.flow_count(1), host.v4.flow_key_count()), (u64::from(RECORDS), 2 * usize::from(RECORDS)));
+}
+
+#[test]
+fn a_live_flow_between_expired_ones_is_not_evicted() {
+    let host = small_table();
+    let port = source_port(&ask(&host, 0));
+    for port in 1..RECORDS {
+        ask(&host, port);
+    }
+    for _ in 0..4 {
+        host.wait(20);
+        ask(&host, 0);
+    }
+    for port in 1001..1000 + RECORDS {
+        assert_forwarded(&ask(&host, port), Reason::Masqueraded);
+    }
+    assert_eq!(source_port(&ask(&host, 0)), port);
+}
+
+#[test]
+fn the_two_families_have_tables_of_their_own() {
+    let host = small_table();
+    for port in 0..RECORDS {
+        ask(&host, port);
+    }
+    assert_dropped(&ask(&host, 999), Reason::TableFull);
+    assert_forwarded(&from(&host, 1, &datagram("fd00:30::2", PEER6).udp(1, 53)), Reason::Masqueraded);
+}
+
+#[test]
+fn a_quota_holds_for_both_families_together_and_for_one_endpoint_alone() {
+    let mut world = World::new();
+    world.settings.flow_quota = 2;
+    let host = Host::new(&world);
+    assert_forwarded(&ask(&host, 1), Reason::Masqueraded);
+    assert_forwarded(&from(&host, 1, &datagram("fd00:30::2", PEER6).udp(1, 53)), Reason::Masqueraded);
+    assert_dropped(&ask(&host, 2), Reason::QuotaExceeded);
+    assert_forwarded(&ask(&host, 1), Reason::Masqueraded);
+    assert_forwarded(&from(&host, 3, &datagram("172.31.0.2", PEER).udp(1, 53)), Reason::Masqueraded);
+}
+
+#[test]
+fn a_published_ports_flows_count_for_the_server() {
+    let mut world = World::new();
+    world.settings.flow_quota = 1;
+    let host = Host::new(&world);
+    assert_delivered(&outside(&host, &datagram(CLIENT, HOST).tcp(1, 8080, SYN)), Reason::Published, 2);
+    assert_dropped(&outside(&host, &datagram(CLIENT, HOST).tcp(2, 8080, SYN)), Reason::QuotaExceeded);
+    assert_eq!(host.flow_count(2), 1);
+}
+
+#[test]
+fn an_endpoint_at_its_quota_begins_again_once_its_flows_have_expired() {
+    // Expired flows used to count until somebody else took their records, which need not ever happen.
+    let mut world = World::new();
+    world.settings.flow_quota = 4;
+    world.settings.flow_mask = 15;
+    let host = Host::new(&world);
+    for port in 0..4 {
+        assert_forwarded(&ask(&host, port), Reason::Masqueraded);
+    }
+    assert_dropped(&ask(&host, 4), Reason::QuotaExceeded);
+    host.wait(31);
+    for port in 4..8 {
+        assert_forwarded(&ask(&host, port), Reason::Masqueraded);
+    }
+    assert_dropped(&ask(&host, 8), Reason::QuotaExceeded);
+    assert_eq!((host.flow_count(1), host.v4.flow_key_count()), (4, 8));
+}
+
+#[test]
+fn an_endpoint_at_its_quota_in_a_large_table_is_not_kept_waiting() {
+    let mut world = World::new();
+    world.settings.flow_quota = 512;
+    world.settings.flow_mask = 8191;
+    let host = Host::new(&world);
+    for port in 0..512 {
+        assert_forwarded(&ask(&host, port), Reason::Masqueraded);
+    }
+    host.wait(31);
+    let refused = (0..100).take_while(|_| ask(&host, 1000).reason == Reason::QuotaExceeded).count();
+    assert!(refused < 20, "{refused} packets were lost");
+}
