@@ -58,7 +58,8 @@ impl<A: Copy> Found<'_, A> {
     }
 }
 
-/// The live flow of a tuple. Nothing is refreshed.
+/// The live flow of a tuple: one that has lost an end is as good as expired, so that whoever comes next begins anew.
+/// Nothing is refreshed.
 #[inline(always)]
 pub fn find<'a, F: Family, T: Tables<F>>(
     tables: &'a T,
@@ -76,6 +77,9 @@ pub fn find<'a, F: Family, T: Tables<F>>(
     let seen = if is_reply { &state.responder_seen } else { &state.initiator_seen };
     // A flow that was heard this second has not expired: the full test is made once a second.
     if seen.load() != now && has_expired(state, key.scope.protocol(), now) {
+        return None;
+    }
+    if !is_present(tables, flow.initiator) || !is_present(tables, flow.responder) {
         return None;
     }
     Some(Found { flow, index, is_reply })
