@@ -142,8 +142,12 @@ pub fn begin<F: Family, T: Tables<F>>(
     let Some(count) = tables.flow_count(owner.slot) else {
         return Begun::refused(Reason::EndpointGone);
     };
-    if count.load() >= u64::from(settings.flow_quota) {
-        return Begun::refused(Reason::QuotaExceeded);
+    let quota = u64::from(settings.flow_quota);
+    if count.load() >= quota {
+        sweep(tables, settings, now);
+        if count.load() >= quota {
+            return Begun::refused(Reason::QuotaExceeded);
+        }
     }
     // What is left of an expired flow with this tuple goes first, and frees the ports on both sides.
     if let Some(stale) = tables.flow_reference(&new.original)
@@ -276,6 +280,22 @@ fn claim<'a, F: Family, T: Tables<F>>(
         }
     }
     None
+}
+
+/// Frees records of expired flows, which count against their owners' quotas until then. It begins anywhere: an endpoint's
+/// records lie close together, and the hand may have the whole table to go before it comes to them.
+#[inline(always)]
+fn sweep<F: Family, T: Tables<F>>(tables: &T, settings: &Settings, now: u32) {
+    let mut candidate = tables.random();
+    for _ in 0..PROBES {
+        if let Some(flow) = tables.flow(candidate & settings.flow_mask)
+            && reclaim(tables, flow, now)
+        {
+            flow.state.claim.store(flow_state::FREE);
+        }
+        // An odd stride visits every record, whose number is a power of two.
+        candidate = candidate.wrapping_add(0x9e37_79b9);
+    }
 }
 
 /// Takes the record of a flow that has expired or lost an end, removes its keys and leaves it marked busy; whether it did.
