@@ -336,7 +336,10 @@ pub fn container_error<F: Family, P: Packet, T: Tables<F>>(
     let now = tables.now();
     let quoted = icmp_error::quoted::<F, P>(packet, parsed);
     let answer = quoted.key(Scope::network(sender.endpoint.network, quoted.protocol)).reversed();
-    if let Some(found) = icmp_error::flow(tables, &answer, &quoted, now) {
+    // Who got the quoted packet speaks, and nobody for him: what leaves has the host's address.
+    if parsed.source == answer.source
+        && let Some(found) = icmp_error::flow(tables, &answer, &quoted, now)
+    {
         let edit = icmp_error::edit::<F>(&found, parsed, &quoted, &answer);
         if found.receiver().slot != OUTSIDE {
             return Verdict { reason: Reason::IcmpError as u16, ..hand_over(tables, &found, edit) };
