@@ -100,7 +100,7 @@ reasons! {
     Unreachable = 77, "unreachable", Dropped;
     /// Straight to a container's or gateway's address from outside; only published ports are reachable.
     NotPublished = 78, "not_published", Dropped;
-    /// For 127.0.0.0/8 or ::1 from outside.
+    /// For 127.0.0.0/8 or ::1, from outside or from a container.
     LoopbackFromOutside = 79, "loopback_from_outside", Dropped;
     /// A protocol that cannot be translated.
     NoNatProtocol = 80, "no_nat_protocol", Dropped;

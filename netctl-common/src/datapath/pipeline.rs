@@ -133,6 +133,9 @@ pub fn container_begin<F: Family, T: Tables<F>>(
     parsed: &Parsed<F::Address>,
 ) -> Verdict<F::Address> {
     let endpoint = sender.endpoint;
+    if F::is_loopback(parsed.destination) {
+        return Verdict::drop(Reason::LoopbackFromOutside);
+    }
     let Some(settings) = tables.settings() else {
         return Verdict::drop(Reason::NotConfigured);
     };
