@@ -186,7 +186,9 @@ impl Family for V6 {
 
     #[inline(always)]
     fn may_send_from(endpoint: &Endpoint, address: Ip6) -> bool {
-        endpoint.flags & endpoint_flags::IPV6 != 0 && (address == endpoint.address6 || address == endpoint.link_local)
+        endpoint.flags & endpoint_flags::IPV6 != 0
+            && (address == endpoint.address6 || address == endpoint.link_local)
+            && address != Ip6::default()
     }
 
     #[inline(always)]

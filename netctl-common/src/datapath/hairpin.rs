@@ -26,6 +26,10 @@ pub fn begin<F: Family, T: Tables<F>>(
     if sender.endpoint.flags & endpoint_flags::INTERNAL != 0 {
         return Begun::refused(Reason::InternalNetwork);
     }
+    // A link-local client would have no way back from another network (RFC 4291, section 2.5.6).
+    if parsed.source != F::address(sender.endpoint) {
+        return Begun::refused(Reason::SpoofedSource);
+    }
     let itself = publication.slot == sender.slot;
     let client = if itself { F::gateway(sender.endpoint) } else { parsed.source };
     let flow = NewFlow {
