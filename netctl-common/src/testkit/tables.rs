@@ -16,7 +16,7 @@ use crate::datapath::{Family, NewFlow, Route, RouteQuery, Tables, V4, V6, route_
 pub struct Shared {
     /// The monotonic clock in seconds.
     pub clock: Cell<u32>,
-    /// The next random number; each is followed by the next one up.
+    /// The next random number; what follows depends on it.
     pub random: Cell<u32>,
     /// How many flows each slot holds.
     pub counts: Vec<LongWord>,
@@ -201,7 +201,10 @@ impl<F: TestFamily> Tables<F> for MemoryTables<F> {
     }
 
     fn random(&self) -> u32 {
-        self.shared.random.replace(self.shared.random.get().wrapping_add(1))
+        let number = self.shared.random.get();
+        // A linear congruence, its good upper half first.
+        self.shared.random.set(number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223).rotate_left(16));
+        number
     }
 
     fn now(&self) -> u32 {
