@@ -130,3 +130,33 @@ fn an_endpoint_at_its_quota_in_a_large_table_is_not_kept_waiting() {
     let refused = (0..100).take_while(|_| ask(&host, 1000).reason == Reason::QuotaExceeded).count();
     assert!(refused < 20, "{refused} packets were lost");
 }
+
+#[test]
+fn records_that_are_freed_for_a_quota_are_not_lost() {
+    let mut world = World::new();
+    world.settings.flow_mask = 3;
+    world.settings.flow_quota = 2;
+    let host = Host::new(&world);
+    for round in 0..20 {
+        assert_forwarded(&ask(&host, 2 * round), Reason::Masqueraded);
+        assert_forwarded(&ask(&host, 2 * round + 1), Reason::Masqueraded);
+        host.wait(31);
+    }
+}
+
+#[test]
+fn records_that_are_freed_for_a_port_or_claimed_for_nothing_are_not_lost() {
+    let mut world = World::new();
+    world.settings.flow_mask = 3;
+    world.one_masquerade_port();
+    let host = Host::new(&world);
+    for round in 0..20 {
+        assert_forwarded(&ask(&host, 2 * round), Reason::Masqueraded);
+        assert_dropped(&ask(&host, 2 * round + 1), Reason::PortsExhausted);
+        host.wait(31);
+    }
+    for peer in ["198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"] {
+        let packet = datagram("172.30.0.2", peer).udp(1, 53);
+        assert_forwarded(&from(&host, 1, &packet), Reason::Masqueraded);
+    }
+}

@@ -214,14 +214,14 @@ fn an_error_keeps_no_flow_alive() {
 }
 
 #[test]
-fn the_mtu_of_a_too_big_message_is_left_as_it_is() {
+fn the_second_word_of_an_error_is_left_as_it_is() {
     let host = host();
     from(&host, 1, &datagram("172.30.0.2", PEER).udp(40_000, 53));
     let mut complaint = datagram(ROUTER, HOST).icmp(3, 4, &datagram(HOST, PEER).udp(MASQUERADE_BASE, 53).packet());
     if let netctl_common::testkit::Payload::Icmp { word, .. } = &mut complaint.payload {
-        *word = 1400;
+        *word = 0x1234_0578;
     }
     let handled = outside(&host, &complaint);
     assert_delivered(&handled, Reason::IcmpError, 1);
-    assert_eq!(handled.bytes.get(34 + 4..34 + 8), Some(1400_u32.to_be_bytes().as_slice()));
+    assert_eq!(handled.bytes.get(34 + 4..34 + 8), Some(0x1234_0578_u32.to_be_bytes().as_slice()));
 }
