@@ -9,7 +9,7 @@ use super::fixture::Hook;
 use super::packet::Bytes;
 use super::tables::{MemoryTables, Shared, TestFamily};
 use super::world::World;
-use crate::abi::{Endpoint, OUTSIDE, Reason, endpoint_flags};
+use crate::abi::{Endpoint, Mac, OUTSIDE, Reason, endpoint_flags};
 use crate::datapath::pipeline::{self, Sender};
 use crate::datapath::{Packet, Parsed, V4, V6, Verdict, action, neighbour};
 use crate::wire::{ethernet, ethernet::Ethernet};
@@ -105,26 +105,17 @@ impl Host {
         };
         let sender = Sender { slot, endpoint };
         match header.ethertype {
-            ethernet::TYPE_IPV4 => stages::<V4>(
-                packet,
-                |packet, parsed| pipeline::container_egress(packet, &self.v4, &sender, header.source(), parsed),
-                |packet, parsed| pipeline::container_begin(packet, &self.v4, &sender, parsed),
-                |packet, parsed| pipeline::container_error(packet, &self.v4, &sender, parsed),
-            ),
-            ethernet::TYPE_IPV6 => stages::<V6>(
-                packet,
-                |packet, parsed| {
-                    if neighbour::is_discovery(parsed) {
-                        return neighbour::discovery(packet, &self.v6, endpoint, header.source(), parsed);
-                    }
-                    pipeline::container_egress(packet, &self.v6, &sender, header.source(), parsed)
-                },
-                |packet, parsed| pipeline::container_begin(packet, &self.v6, &sender, parsed),
-                |packet, parsed| pipeline::container_error(packet, &self.v6, &sender, parsed),
-            ),
+            ethernet::TYPE_IPV4 => stages::<V4>(packet, |stage, packet, parsed| {
+                container_stage(stage, packet, &self.v4, &sender, header.source(), parsed)
+            }),
+            ethernet::TYPE_IPV6 => stages::<V6>(packet, |stage, packet, parsed| match stage {
+                Stage::First if neighbour::is_discovery(parsed) => Verdict::stage(action::NEIGHBOUR),
+                Stage::Neighbour => neighbour::discovery(packet, &self.v6, endpoint, header.source(), parsed),
+                _ => container_stage(stage, packet, &self.v6, &sender, header.source(), parsed),
+            }),
             ethernet::TYPE_ARP => {
                 let verdict = neighbour::arp(&packet, ethernet::LENGTH, &self.v4, endpoint, header.source());
-                Handled::done::<V4>(packet, &verdict)
+                Handled::done::<V4>(packet, &verdict, OUTSIDE)
             }
             _ => Handled::early(action::DROP, Reason::UnknownEthertype, packet),
         }
@@ -132,38 +123,79 @@ impl Host {
 
     fn uplink_ingress(&self, packet: Bytes) -> Handled {
         match packet.load::<Ethernet>(0).map(|header| header.ethertype) {
-            Some(ethernet::TYPE_IPV4) => stages::<V4>(
-                packet,
-                |_, parsed| pipeline::uplink_ingress(&self.v4, parsed),
-                |_, parsed| pipeline::uplink_begin(&self.v4, parsed),
-                |packet, parsed| pipeline::uplink_error(packet, &self.v4, parsed),
-            ),
-            Some(ethernet::TYPE_IPV6) => stages::<V6>(
-                packet,
-                |_, parsed| pipeline::uplink_ingress(&self.v6, parsed),
-                |_, parsed| pipeline::uplink_begin(&self.v6, parsed),
-                |packet, parsed| pipeline::uplink_error(packet, &self.v6, parsed),
-            ),
+            Some(ethernet::TYPE_IPV4) => {
+                stages::<V4>(packet, |stage, packet, parsed| uplink_stage(stage, packet, &self.v4, parsed))
+            }
+            Some(ethernet::TYPE_IPV6) => {
+                stages::<V6>(packet, |stage, packet, parsed| uplink_stage(stage, packet, &self.v6, parsed))
+            }
             _ => Handled::early(action::PASS, Reason::NotOurs, packet),
         }
     }
 }
 
-/// The first stage, and the one that it leaves the decision to, each with a packet that is parsed anew.
+/// The functions that a program consists of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    First,
+    Begin,
+    Route,
+    Error,
+    Neighbour,
+}
+
+fn container_stage<F: TestFamily>(
+    stage: Stage,
+    packet: &Bytes,
+    tables: &MemoryTables<F>,
+    sender: &Sender<'_>,
+    source_mac: Mac,
+    parsed: &Parsed<F::Address>,
+) -> Verdict<F::Address> {
+    match stage {
+        Stage::First => pipeline::container_egress(packet, tables, sender, source_mac, parsed),
+        Stage::Begin => pipeline::container_begin(tables, sender, parsed),
+        Stage::Route => pipeline::container_route(tables, sender, parsed),
+        Stage::Error => pipeline::container_error(packet, tables, sender, parsed),
+        Stage::Neighbour => panic!("only IPv6 has neighbour discovery"),
+    }
+}
+
+fn uplink_stage<F: TestFamily>(
+    stage: Stage,
+    packet: &Bytes,
+    tables: &MemoryTables<F>,
+    parsed: &Parsed<F::Address>,
+) -> Verdict<F::Address> {
+    match stage {
+        Stage::First => pipeline::uplink_ingress(tables, parsed),
+        Stage::Begin => pipeline::uplink_begin(tables, parsed),
+        Stage::Error => pipeline::uplink_error(packet, tables, parsed),
+        Stage::Route | Stage::Neighbour => panic!("no packet from an uplink needs that stage"),
+    }
+}
+
+/// The first stage, then those that it leaves the decision to, each with a packet that is parsed anew.
 fn stages<F: TestFamily + HeaderFields>(
     packet: Bytes,
-    first: impl FnOnce(&Bytes, &Parsed<F::Address>) -> Verdict<F::Address>,
-    begin: impl FnOnce(&Bytes, &Parsed<F::Address>) -> Verdict<F::Address>,
-    error: impl FnOnce(&Bytes, &Parsed<F::Address>) -> Verdict<F::Address>,
+    run: impl Fn(Stage, &Bytes, &Parsed<F::Address>) -> Verdict<F::Address>,
 ) -> Handled {
-    let parsed = F::parse(&packet, ethernet::LENGTH);
-    let verdict = first(&packet, &parsed);
-    let verdict = match verdict.action {
-        action::BEGIN => begin(&packet, &parsed),
-        action::ERROR => error(&packet, &parsed),
-        _ => verdict,
-    };
-    Handled::done::<F>(packet, &verdict)
+    let stage = |stage| run(stage, &packet, &F::parse(&packet, ethernet::LENGTH));
+    let mut verdict = stage(Stage::First);
+    let mut began = OUTSIDE;
+    match verdict.action {
+        action::ERROR => verdict = stage(Stage::Error),
+        action::NEIGHBOUR => verdict = stage(Stage::Neighbour),
+        undecided @ (action::BEGIN | action::ROUTE) => {
+            verdict = stage(if undecided == action::BEGIN { Stage::Begin } else { Stage::Route });
+            if verdict.action == action::FOLLOW {
+                began = verdict.receiver;
+                verdict = stage(Stage::First);
+            }
+        }
+        _ => {}
+    }
+    Handled::done::<F>(packet, &verdict, began)
 }
 
 impl Handled {
@@ -172,20 +204,14 @@ impl Handled {
         Self { action, reason, ifindex: 0, receiver: OUTSIDE, began: OUTSIDE, next_hop: None, bytes }
     }
 
-    fn done<F: TestFamily + HeaderFields>(packet: Bytes, verdict: &Verdict<F::Address>) -> Self {
+    fn done<F: TestFamily + HeaderFields>(packet: Bytes, verdict: &Verdict<F::Address>, began: u32) -> Self {
         let reason = Reason::from_number(verdict.reason).expect("every verdict has a reason");
         let mut handled = Self::early(verdict.action, reason, packet);
-        assert!(verdict.action < action::BEGIN, "a stage left the decision to another one twice");
+        assert!(verdict.action < action::BEGIN, "still undecided after the last stage");
         if carry_out::<F>(&mut handled.bytes, verdict).is_none() {
             return Self { action: action::DROP, reason: Reason::RewriteFailed, ..handled };
         }
         let address = Some(verdict.next_hop).filter(|address| *address != F::Address::default());
-        Self {
-            ifindex: verdict.ifindex,
-            receiver: verdict.receiver,
-            began: verdict.began,
-            next_hop: address.map(F::to_ip),
-            ..handled
-        }
+        Self { ifindex: verdict.ifindex, receiver: verdict.receiver, began, next_hop: address.map(F::to_ip), ..handled }
     }
 }

@@ -1,10 +1,12 @@
 //! The way out, and back.
 
-use netctl_common::abi::{Reason, endpoint_flags};
+use std::net::SocketAddr;
+
+use netctl_common::abi::{Be16, FlowKey, Ip4, Reason, Scope, endpoint_flags};
 use netctl_common::testkit::{
-    Hook, Host, MASQUERADE_BASE, PEER, PEER6, UPLINK_IFINDEX, World, answer_to, datagram, ip, with_hops,
+    Handled, Hook, Host, MASQUERADE_BASE, PEER, PEER6, UPLINK_IFINDEX, World, answer_to, datagram, ip, with_hops,
 };
-use netctl_common::wire::transport::{ACK, SYN};
+use netctl_common::wire::transport::{ACK, SYN, UDP};
 
 use crate::expectations::{
     HOST, HOST6, assert_delivered, assert_dropped, assert_forwarded, assert_passed, from, outside, source_port,
@@ -118,24 +120,42 @@ fn when_no_port_is_free_towards_a_peer_the_drop_has_that_name() {
     assert_forwarded(&from(&host, 1, &datagram("172.30.0.2", PEER).udp(2, 53)), Reason::Masqueraded);
 }
 
+/// The tuple of the peer's answers to what was sent over UDP.
+fn answers(sent: &Handled) -> FlowKey<Ip4> {
+    let (SocketAddr::V4(source), SocketAddr::V4(destination)) = tuple_of(sent) else {
+        panic!("the packet is IPv4");
+    };
+    FlowKey {
+        source: (*destination.ip()).into(),
+        destination: (*source.ip()).into(),
+        source_port: Be16::new(destination.port()),
+        destination_port: Be16::new(source.port()),
+        scope: Scope::outside(UDP),
+    }
+}
+
 #[test]
 fn a_port_that_a_socket_of_the_host_uses_towards_the_peer_is_not_taken() {
     let mut world = World::new();
     world.settings.port_mask = 1;
+    let packet = datagram("172.30.0.2", PEER).udp(40_000, 53);
+    let first_choice = from(&Host::new(&world), 1, &packet);
     let mut host = Host::new(&world);
-    let probe = from(&Host::new(&world), 1, &datagram("172.30.0.2", PEER).udp(40_000, 53));
-    let (source, destination) = tuple_of(&probe);
-    let key = netctl_common::abi::FlowKey {
-        source: "198.51.100.7".parse::<std::net::Ipv4Addr>().expect("an address").into(),
-        destination: "192.0.2.1".parse::<std::net::Ipv4Addr>().expect("an address").into(),
-        source_port: netctl_common::abi::Be16::new(destination.port()),
-        destination_port: netctl_common::abi::Be16::new(source.port()),
-        scope: netctl_common::abi::Scope::outside(17),
-    };
-    host.v4.host_sockets.insert(key);
-    let handled = from(&host, 1, &datagram("172.30.0.2", PEER).udp(40_000, 53));
+    host.v4.host_sockets.insert(answers(&first_choice));
+    let handled = from(&host, 1, &packet);
     assert_forwarded(&handled, Reason::Masqueraded);
-    assert_ne!(source_port(&handled), source.port());
+    assert_ne!(source_port(&handled), source_port(&first_choice));
+}
+
+#[test]
+fn a_port_that_an_expired_flow_held_and_a_socket_of_the_host_uses_is_not_taken() {
+    let mut world = World::new();
+    world.one_masquerade_port();
+    let mut host = Host::new(&world);
+    let sent = from(&host, 1, &datagram("172.30.0.2", PEER).udp(1, 53));
+    host.v4.host_sockets.insert(answers(&sent));
+    host.wait(31);
+    assert_dropped(&from(&host, 1, &datagram("172.30.0.2", PEER).udp(2, 53)), Reason::PortsExhausted);
 }
 
 #[test]
@@ -169,10 +189,10 @@ fn a_flow_follows_the_route_when_it_changes() {
     for route in &mut host.v4.routes {
         route.next_hop = route.next_hop.map(|_| ip("192.0.2.253"));
     }
-    host.wait(1);
+    host.wait(2);
     assert_eq!(from(&host, 1, &packet).next_hop, Some(ip("192.0.2.253")));
     host.v4.routes.retain(|route| route.next_hop.is_none());
-    host.wait(1);
+    host.wait(2);
     assert_dropped(&from(&host, 1, &packet), Reason::Unreachable);
 }
 
