@@ -244,6 +244,9 @@ fn lock_ports<F: Family, T: Tables<F>>(
     let Some(holder) = tables.flow_reference(&answer) else {
         return false;
     };
+    if may_clash && tables.host_socket(&answer) {
+        return false;
+    }
     evict(tables, holder, now) && tables.insert_flow_key(&answer, reference)
 }
 
