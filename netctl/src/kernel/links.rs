@@ -1,12 +1,12 @@
 //! Links and their addresses and neighbours.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
 use netctl_common::abi::Mac;
 use netlink_packet_route::{
-    address::{AddressAttribute, AddressFlags},
-    link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+    address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
+    link::{InfoData, InfoVeth, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
     neighbour::NeighbourState,
 };
 use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
@@ -34,6 +34,9 @@ pub struct Veth<'a> {
     /// The MTU of both.
     pub mtu: u32,
 }
+
+/// A link's index, and its first global address of each family.
+pub type SourceAddresses = (u32, Option<Ipv4Addr>, Option<Ipv6Addr>);
 
 /// A link as the kernel lists it.
 #[derive(Clone, Debug)]
@@ -141,6 +144,37 @@ impl Netlink {
         check("add the address", address.to_string(), &[EEXIST], answer)
     }
 
+    /// The first global address of each family of each link.
+    pub fn source_addresses(&self) -> Result<Vec<SourceAddresses>> {
+        let list = |handle: rtnetlink::Handle| async move {
+            handle.address().get().execute().try_collect::<Vec<AddressMessage>>().await
+        };
+        let messages = self.request(list).map_err(|source| KernelError::Netlink {
+            action: "list",
+            subject: "addresses".to_owned(),
+            source,
+        })?;
+        let mut found: Vec<SourceAddresses> = Vec::new();
+        for message in messages.iter().filter(|message| message.header.scope == AddressScope::Universe) {
+            let address = message.attributes.iter().find_map(|attribute| match attribute {
+                AddressAttribute::Address(address) => Some(*address),
+                _ => None,
+            });
+            let index = message.header.index;
+            if !found.iter().any(|(known, ..)| *known == index) {
+                found.push((index, None, None));
+            }
+            if let Some(entry) = found.iter_mut().find(|(known, ..)| *known == index) {
+                match address {
+                    Some(IpAddr::V4(ip)) => entry.1 = entry.1.or(Some(ip)),
+                    Some(IpAddr::V6(ip)) => entry.2 = entry.2.or(Some(ip)),
+                    None => {}
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Tells the kernel the MAC of a neighbour for good.
     pub fn add_neighbour(&self, index: u32, address: IpAddr, mac: Mac) -> Result<()> {
         let answer = self.request(|handle| {
@@ -183,9 +217,7 @@ fn interface(message: &LinkMessage) -> Interface {
             LinkAttribute::IfAlias(alias) => found.alias.clone_from(alias),
             LinkAttribute::Controller(_) => found.is_enslaved = true,
             LinkAttribute::LinkInfo(infos) => {
-                let is_port = infos.iter().any(|info| matches!(info, LinkInfo::PortKind(_)));
-                found.is_enslaved |= is_port;
-                let _ = infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Veth)));
+                found.is_enslaved |= infos.iter().any(|info| matches!(info, LinkInfo::PortKind(_)));
             }
             _ => {}
         }

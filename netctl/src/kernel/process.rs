@@ -2,15 +2,15 @@
 
 use std::fs;
 
-/// When the process began, in clock ticks since boot (proc_pid_stat(5), field 22); `None` if there is no such process, or
-/// only its exit status is left.
+/// When the process began, in clock ticks since boot (proc_pid_stat(5), field 22); `None` if there is no such process. One
+/// that has ended counts until its exit status was taken.
 pub fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything, parentheses too.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
-    if state == "Z" || state == "X" {
+    if state == "X" {
         return None;
     }
     fields.nth(18)?.parse().ok()

@@ -35,9 +35,6 @@ pub struct Route {
     pub table: u32,
 }
 
-/// The table that a namespace has without us.
-pub const MAIN_TABLE: u32 = 254;
-
 /// Which packets a rule is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RuleKind {

@@ -1,0 +1,232 @@
+//! The data plane of an engine: loaded when it is first needed, hooked on every uplink, and taken down again.
+
+use netctl_common::abi::{Mac, OUTSIDE, Reason, Settings, SourceAddress, Traffic, maps, settings_flags};
+
+use super::{Engine, Error, Result};
+use crate::{
+    failpoint::failpoint,
+    kernel::{
+        Interface, RuleKind,
+        bpf::{Attachment, Count, DIGEST, DataPlane, Limits, is_hooked},
+        sysctl::reserved_ports,
+    },
+    model::Endpoint,
+};
+
+/// The MAC of every gateway: no host end differs from another, so that a container may move.
+pub const GATEWAY_MAC: Mac = Mac::from_bytes([0x02, 0x6e, 0x63, 0x00, 0x00, 0x01]);
+
+/// Where our rules stand: behind the local table, before all others.
+const FROM_HOST_PRIORITY: u32 = 110;
+const FORBID_PRIORITY: u32 = 111;
+
+/// Masquerade ports: below the range that the host's own connections use by default.
+const PORT_BASE: u16 = 16_384;
+const PORT_COUNT: u16 = 16_384;
+
+/// One endpoint may hold half of the flows.
+const QUOTA_SHARE: u32 = 2;
+
+impl Engine {
+    /// Loads the data plane if it is not, replaces programs of another build, and hooks interfaces that are new.
+    pub fn ensure_data_plane(&self) -> Result<()> {
+        let loaded = self.data_plane.is_loaded();
+        let current = self.store.meta("programs")?.is_some_and(|digest| digest == DIGEST);
+        if !loaded || !current {
+            self.load(Limits::default(), loaded)?;
+        }
+        self.hook_uplinks(&[])
+    }
+
+    fn load(&self, limits: Limits, was_loaded: bool) -> Result<()> {
+        let limits = Limits { flows: limits.flows.next_power_of_two() };
+        let flags = self.data_plane.load(limits)?;
+        failpoint("load.pinned");
+        let old = if was_loaded { self.data_plane.maps().settings().ok() } else { None };
+        let flow_mask = old.filter(|old| old.format == maps::FORMAT).map_or(limits.flows - 1, |old| old.flow_mask);
+        self.data_plane.maps().set_settings(Settings {
+            format: maps::FORMAT,
+            flags,
+            flow_mask,
+            flow_quota: (flow_mask / QUOTA_SHARE).max(1),
+            port_base: PORT_BASE,
+            port_mask: PORT_COUNT - 1,
+            ..old.unwrap_or_default()
+        })?;
+        let added = reserved_ports::add(PORT_BASE, PORT_BASE + PORT_COUNT - 1)?;
+        if !added.is_empty() {
+            let text: Vec<_> = added.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+            self.store.set_meta("reserved", &text.join(","))?;
+        }
+        let (netlink, table) = (self.netlink()?, self.table()?);
+        netlink.add_rules(RuleKind::FromHost, FROM_HOST_PRIORITY, table)?;
+        netlink.add_rules(RuleKind::Everybody, FORBID_PRIORITY, table + 1)?;
+        failpoint("load.rules");
+        if was_loaded {
+            self.replace_programs()?;
+        }
+        self.store.set_meta("programs", DIGEST)?;
+        Ok(())
+    }
+
+    /// Puts the new programs in the old ones' places; no interface is without one in between.
+    fn replace_programs(&self) -> Result<()> {
+        for ifindex in self.data_plane.hooked_interfaces() {
+            self.data_plane.replace_on_uplink(ifindex)?;
+        }
+        for (endpoint, _) in self.store.all::<Endpoint>()? {
+            self.data_plane.replace_on_container(&endpoint.link())?;
+        }
+        Ok(())
+    }
+
+    /// Loads the data plane of the given size and hooks the named interfaces; all uplinks where none is named.
+    pub fn load_data_plane(&self, devices: &[String], flows: Option<u32>) -> Result<()> {
+        let loaded = self.data_plane.is_loaded();
+        let limits = flows.map_or_else(Limits::default, |flows| Limits { flows });
+        self.load(limits, loaded)?;
+        self.hook_uplinks(devices)
+    }
+
+    /// Hooks every interface that packets from outside may come in by.
+    pub fn hook_uplinks(&self, only: &[String]) -> Result<()> {
+        let interfaces = self.netlink()?.links()?;
+        for name in only {
+            if !interfaces.iter().any(|interface| interface.name == *name) {
+                return Err(Error::Unsupported(format!("--dev {name}: there is no such interface; it")));
+            }
+        }
+        let wanted = |interface: &&Interface| only.is_empty() || only.contains(&interface.name);
+        for interface in interfaces.iter().filter(|interface| is_uplink(interface)).filter(wanted) {
+            if !is_hooked(&self.data_plane, interface.index) && !self.has_filter(interface.index)? {
+                let how = self.data_plane.hook_uplink(&interface.name, interface.index)?;
+                if how == Attachment::Filter {
+                    self.note_filter(interface.index)?;
+                }
+            }
+        }
+        self.tell_sources()
+    }
+
+    /// Kernels whose route look-up does not name a source address are told each uplink's.
+    fn tell_sources(&self) -> Result<()> {
+        if self.data_plane.maps().settings()?.flags & settings_flags::ROUTE_GIVES_SOURCE != 0 {
+            return Ok(());
+        }
+        for (ifindex, address4, address6) in self.netlink()?.source_addresses()? {
+            let source = SourceAddress {
+                address4: address4.map(Into::into).unwrap_or_default(),
+                address6: address6.map(Into::into).unwrap_or_default(),
+                reserved: 0,
+            };
+            self.data_plane.maps().set_source(ifindex, source)?;
+        }
+        Ok(())
+    }
+
+    fn filters(&self) -> Result<Vec<u32>> {
+        let text = self.store.meta("filters")?.unwrap_or_default();
+        Ok(text.split(',').filter_map(|item| item.parse().ok()).collect())
+    }
+
+    fn has_filter(&self, ifindex: u32) -> Result<bool> {
+        Ok(self.filters()?.contains(&ifindex))
+    }
+
+    fn note_filter(&self, ifindex: u32) -> Result<()> {
+        let mut filters = self.filters()?;
+        filters.push(ifindex);
+        let text: Vec<_> = filters.iter().map(u32::to_string).collect();
+        Ok(self.store.set_meta("filters", &text.join(","))?)
+    }
+
+    /// Takes the data plane down, unless containers need it.
+    pub fn unload(&self) -> Result<()> {
+        let endpoints: Vec<Endpoint> = self.store.all()?.into_iter().map(|(endpoint, _)| endpoint).collect();
+        if !endpoints.is_empty() {
+            let containers = endpoints.iter().map(|endpoint| self.container_name(&endpoint.container));
+            return Err(Error::DataPlaneInUse(containers.collect::<Result<_>>()?));
+        }
+        self.dismiss_resolver()?;
+        for interface in self.netlink()?.links()? {
+            if is_uplink(&interface)
+                && (is_hooked(&self.data_plane, interface.index) || self.has_filter(interface.index)?)
+            {
+                self.data_plane.unhook_uplink(&interface.name, interface.index)?;
+            }
+        }
+        failpoint("unload.unhooked");
+        self.take_down_networks()?;
+        let (netlink, table) = (self.netlink()?, self.table()?);
+        netlink.delete_rules(RuleKind::FromHost, FROM_HOST_PRIORITY, table)?;
+        netlink.delete_rules(RuleKind::Everybody, FORBID_PRIORITY, table + 1)?;
+        failpoint("unload.rules");
+        if let Some(reserved) = self.store.meta("reserved")? {
+            let ranges: Vec<_> = reserved.split(',').filter_map(parse_range).collect();
+            reserved_ports::remove(&ranges)?;
+            self.store.set_meta("reserved", "")?;
+        }
+        self.data_plane.unload()?;
+        self.store.set_meta("programs", "")?;
+        Ok(self.store.set_meta("filters", "")?)
+    }
+
+    /// Whether the data plane is there, and where it is hooked.
+    pub fn data_plane_status(&self) -> Result<(bool, Vec<String>)> {
+        if !self.data_plane.is_loaded() {
+            return Ok((false, Vec::new()));
+        }
+        let (links, filters) = (self.data_plane.hooked_interfaces(), self.filters()?);
+        let interfaces = self.netlink()?.links()?;
+        let hooked = interfaces
+            .into_iter()
+            .filter(|interface| links.contains(&interface.index) || filters.contains(&interface.index));
+        Ok((true, hooked.map(|interface| interface.name).collect()))
+    }
+
+    /// The verdict counters, with the name of the endpoint's container.
+    pub fn verdicts(&self) -> Result<Vec<(Option<String>, Count)>> {
+        if !self.data_plane.is_loaded() {
+            return Ok(Vec::new());
+        }
+        let endpoints = self.store.all::<Endpoint>()?;
+        let mut named = Vec::new();
+        for count in self.data_plane.maps().verdicts()? {
+            let endpoint = endpoints.iter().find(|(endpoint, _)| endpoint.slot == count.slot);
+            let name = match endpoint {
+                Some((endpoint, _)) => Some(self.container_name(&endpoint.container)?),
+                None if count.slot == OUTSIDE => None,
+                None => Some(format!("slot {}", count.slot)),
+            };
+            named.push((name, count));
+        }
+        named.sort_by_key(|(name, count)| (name.clone(), count.reason as u16, count.direction));
+        Ok(named)
+    }
+
+    /// What an endpoint has sent and received, and how many of its packets were dropped.
+    pub fn traffic(&self, slot: u32) -> Result<(Traffic, u64)> {
+        let traffic = self.data_plane.maps().traffic(slot)?;
+        let dropped =
+            |count: &Count| count.slot == slot && Reason::outcome(count.reason) == netctl_common::abi::Outcome::Dropped;
+        let drops =
+            self.data_plane.maps().verdicts()?.iter().filter(|count| dropped(count)).map(|c| c.total.packets).sum();
+        Ok((traffic, drops))
+    }
+
+    /// The pinned programs and maps.
+    pub(super) fn plane(&self) -> &DataPlane {
+        &self.data_plane
+    }
+}
+
+/// Whether packets from outside may come in by the interface: it is not ours, no loopback, and on its own.
+fn is_uplink(interface: &Interface) -> bool {
+    let is_ours = interface.alias.starts_with("netctl:");
+    !is_ours && !interface.is_loopback && !interface.is_enslaved && interface.is_ethernet
+}
+
+fn parse_range(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?))
+}

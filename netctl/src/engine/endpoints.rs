@@ -1,0 +1,292 @@
+//! A container's place on a network: planned, built in the kernel, and taken away again.
+
+use std::{collections::HashSet, net::IpAddr};
+
+use ipnet::IpNet;
+use netctl_common::abi::{
+    Be16, Endpoint as Slot, Ip4, Ip6, Mac, Publication, endpoint_flags, eui64_link_local, maps::ENDPOINTS_MAX,
+};
+
+use super::{Engine, Error, GATEWAY_MAC, Result};
+use crate::{
+    failpoint::failpoint,
+    kernel::{Netlink, Netns, Route, Veth, index_of, sysctl},
+    model::{Attachment, Container, Endpoint, Id, Network, random_mac},
+    store::Phase,
+};
+
+/// The table that a container's namespace has.
+const MAIN_TABLE: u32 = 254;
+
+/// The resolver's slot, which no container gets.
+pub(super) const RESOLVER_SLOT: u32 = 0;
+
+impl Engine {
+    /// Plans an endpoint: addresses, MAC, slot and ports, none of which anybody else has.
+    pub(super) fn plan_endpoint(
+        &self,
+        container: &Container,
+        network: &Network,
+        attachment: &Attachment,
+        interface: String,
+        publishes: bool,
+    ) -> Result<Endpoint> {
+        let others = self.store.endpoints_on(&network.id)?;
+        let mut taken: HashSet<IpAddr> = others.iter().flat_map(Endpoint::addresses).collect();
+        taken.extend(network.gateways.iter().copied());
+        for address in &attachment.addresses {
+            if !network.subnets.iter().any(|subnet| subnet.contains(address)) {
+                return Err(Error::Address { address: *address, why: "it is in no subnet of the network" });
+            }
+        }
+        let pick = |ipv6: bool| -> Result<Option<IpAddr>> {
+            let Some((subnet, _)) = network.subnet(ipv6) else {
+                return Ok(None);
+            };
+            let asked = attachment.addresses.iter().copied().find(|address| address.is_ipv6() == ipv6);
+            self.pick_address(network, &subnet, &taken, asked).map(Some)
+        };
+        let (address4, address6) = (pick(false)?, pick(true)?);
+        let specs = if publishes { container.ports.as_slice() } else { &[] };
+        let published = self.plan_ports(specs, address4.is_some(), address6.is_some())?;
+        Ok(Endpoint {
+            id: Id::random(),
+            container: container.id.clone(),
+            network: network.id.clone(),
+            slot: self.free_slot()?,
+            generation: self.next_number("generation")?,
+            interface,
+            mac: attachment.mac.unwrap_or_else(|| random_mac().bytes()),
+            address4: address4.and_then(|ip| if let IpAddr::V4(ip) = ip { Some(ip) } else { None }),
+            address6: address6.and_then(|ip| if let IpAddr::V6(ip) = ip { Some(ip) } else { None }),
+            aliases: attachment.aliases.clone(),
+            published,
+        })
+    }
+
+    fn pick_address(
+        &self,
+        network: &Network,
+        subnet: &IpNet,
+        taken: &HashSet<IpAddr>,
+        asked: Option<IpAddr>,
+    ) -> Result<IpAddr> {
+        if let Some(address) = asked {
+            let broadcast = address.is_ipv4() && address == subnet.broadcast();
+            if address == subnet.network() || broadcast {
+                return Err(Error::Address { address, why: "it is the first or last of its subnet" });
+            }
+            if taken.contains(&address) {
+                return Err(Error::Address { address, why: "it is in use" });
+            }
+            return Ok(address);
+        }
+        let key = format!("last:{}:{}", network.id.short(), if subnet.addr().is_ipv6() { 6 } else { 4 });
+        let last = self.store.meta(&key)?.and_then(|text| text.parse().ok());
+        let address = crate::ipam::next_address(subnet, taken, last).ok_or(Error::SubnetFull(*subnet))?;
+        self.store.set_meta(&key, &address.to_string())?;
+        Ok(address)
+    }
+
+    fn free_slot(&self) -> Result<u32> {
+        let taken: HashSet<u32> = self.store.all::<Endpoint>()?.iter().map(|(endpoint, _)| endpoint.slot).collect();
+        let mut slots = RESOLVER_SLOT + 1..ENDPOINTS_MAX;
+        slots.find(|slot| !taken.contains(slot)).ok_or(Error::SlotsExhausted(ENDPOINTS_MAX - 1))
+    }
+
+    /// Builds a recorded endpoint in the kernel and the container's namespace. The maps come last: until then nothing
+    /// reaches it.
+    pub(super) fn build_endpoint(&self, endpoint: &Endpoint, network: &Network, netns: &Netns) -> Result<()> {
+        let (netlink, link) = (self.netlink()?, endpoint.link());
+        netlink.add_veth(&Veth {
+            name: &link,
+            alias: &format!("netctl:endpoint:{}", endpoint.container.short()),
+            mac: GATEWAY_MAC,
+            peer_name: &endpoint.interface,
+            peer_mac: Mac::from_bytes(endpoint.mac),
+            peer_netns: netns,
+            mtu: network.mtu(),
+        })?;
+        failpoint("endpoint.link");
+        quieten(&link)?;
+        self.plane().attach_container(&link)?;
+        failpoint("endpoint.program");
+        let index = index_of(&link).unwrap_or(0);
+        self.fill_slot(endpoint, network, index)?;
+        failpoint("endpoint.slot");
+        netlink.set_up(index)?;
+        self.lead_host(endpoint, network, index)?;
+        failpoint("endpoint.routes");
+        furnish(endpoint, network, netns)?;
+        failpoint("endpoint.namespace");
+        self.publish(endpoint)?;
+        failpoint("endpoint.published");
+        Ok(())
+    }
+
+    fn fill_slot(&self, endpoint: &Endpoint, network: &Network, ifindex: u32) -> Result<()> {
+        let maps = self.plane().maps();
+        let mac = Mac::from_bytes(endpoint.mac);
+        let mut flags = endpoint_flags::LIVE;
+        let mut add = |condition: bool, flag: u32| flags |= if condition { flag } else { 0 };
+        add(!endpoint.published.is_empty(), endpoint_flags::PUBLISHED);
+        add(network.internal, endpoint_flags::INTERNAL);
+        add(!network.has_icc(), endpoint_flags::ISOLATED);
+        add(endpoint.address6.is_some(), endpoint_flags::IPV6);
+        let mut slot = Slot {
+            link_local: eui64_link_local(mac),
+            mac,
+            gateway_mac: GATEWAY_MAC,
+            network: network.number,
+            ifindex,
+            anchor: index_of(&network.anchor()).unwrap_or(0),
+            generation: endpoint.generation,
+            flags,
+            ..Slot::default()
+        };
+        if let (Some(address), Some((IpNet::V4(subnet), IpAddr::V4(gateway)))) =
+            (endpoint.address4, network.subnet(false))
+        {
+            (slot.address4, slot.gateway4, slot.mask4) =
+                (Ip4::from(address), Ip4::from(gateway), Ip4::from(subnet.netmask()));
+        }
+        if let (Some(address), Some((IpNet::V6(subnet), IpAddr::V6(gateway)))) =
+            (endpoint.address6, network.subnet(true))
+        {
+            (slot.address6, slot.gateway6, slot.mask6) =
+                (Ip6::from(address), Ip6::from(gateway), Ip6::from(subnet.netmask()));
+        }
+        maps.clear_counters(endpoint.slot)?;
+        maps.set_endpoint(endpoint.slot, slot)?;
+        maps.set_interface(ifindex, endpoint.slot)?;
+        for address in endpoint.addresses() {
+            maps.set_address(network.number, address, endpoint.slot)?;
+        }
+        if endpoint.address6.is_some() {
+            let link_local = std::net::Ipv6Addr::from(eui64_link_local(mac));
+            maps.set_address(network.number, link_local.into(), endpoint.slot)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the host its way to the container.
+    fn lead_host(&self, endpoint: &Endpoint, network: &Network, index: u32) -> Result<()> {
+        let (netlink, table) = (self.netlink()?, self.table()?);
+        for address in endpoint.addresses() {
+            let source = network.subnet(address.is_ipv6()).map(|(_, gateway)| gateway);
+            netlink.add_neighbour(index, address, Mac::from_bytes(endpoint.mac))?;
+            netlink.add_route(&Route {
+                destination: address.into(),
+                link: Some(index),
+                gateway: None,
+                source,
+                table,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, endpoint: &Endpoint) -> Result<()> {
+        let maps = self.plane().maps();
+        for published in &endpoint.published {
+            let to = Publication {
+                slot: endpoint.slot,
+                generation: endpoint.generation,
+                port: Be16::new(published.port),
+                format: 1,
+                ..Publication::default()
+            };
+            maps.publish(published.host_ip, published.host_port, published.protocol.number(), to)?;
+        }
+        Ok(())
+    }
+
+    /// Takes an endpoint out of the kernel, whatever of it is there; what is gone already stays gone.
+    pub(super) fn dismantle_endpoint(&self, endpoint: &Endpoint, network: Option<&Network>) -> Result<()> {
+        if self.plane().is_loaded() {
+            let maps = self.plane().maps();
+            for published in &endpoint.published {
+                maps.unpublish(published.host_ip, published.host_port, published.protocol.number())?;
+            }
+            failpoint("endpoint.unpublished");
+            if let Some(network) = network {
+                let link_local = std::net::Ipv6Addr::from(eui64_link_local(Mac::from_bytes(endpoint.mac)));
+                for address in endpoint.addresses().chain([link_local.into()]) {
+                    maps.remove_address(network.number, address)?;
+                }
+            }
+            let slot = maps.endpoint(endpoint.slot)?;
+            if slot.generation == endpoint.generation {
+                maps.remove_interface(slot.ifindex)?;
+                maps.set_endpoint(endpoint.slot, Slot::default())?;
+            }
+            failpoint("endpoint.cleared");
+        }
+        if let Some(index) = index_of(&endpoint.link()) {
+            self.netlink()?.delete_link(index)?;
+        }
+        failpoint("endpoint.unlinked");
+        Ok(())
+    }
+
+    /// Removes an endpoint, in the kernel and then in the state.
+    pub(super) fn remove_endpoint(&self, endpoint: &Endpoint) -> Result<()> {
+        self.store.set_phase::<Endpoint>(&endpoint.id, Phase::Removing)?;
+        let network = self.store.find::<Network>(endpoint.network.as_str())?;
+        self.dismantle_endpoint(endpoint, network.as_ref())?;
+        Ok(self.store.delete::<Endpoint>(&endpoint.id)?)
+    }
+}
+
+/// The host end needs no addresses of its own and forwards nothing.
+fn quieten(link: &str) -> Result<()> {
+    sysctl::set_for_interface("ipv4", link, "forwarding", "0")?;
+    if std::path::Path::new("/proc/sys/net/ipv6").exists() {
+        sysctl::set_for_interface("ipv6", link, "addr_gen_mode", "1")?;
+    }
+    Ok(())
+}
+
+/// Gives the container's end its addresses and default routes.
+fn furnish(endpoint: &Endpoint, network: &Network, netns: &Netns) -> Result<()> {
+    let interface = &endpoint.interface;
+    let has_ipv6 = netns.inside(|| std::path::Path::new("/proc/sys/net/ipv6").exists())?;
+    if has_ipv6 {
+        if endpoint.address6.is_some() {
+            sysctl::set_inside(netns, "ipv6", interface, "accept_dad", "0")?;
+            sysctl::set_inside(netns, "ipv6", interface, "accept_ra", "0")?;
+        } else {
+            sysctl::set_inside(netns, "ipv6", interface, "disable_ipv6", "1")?;
+        }
+    }
+    let inside = Netlink::open_in(netns)?;
+    let (lo, index) = netns.inside(|| (index_of("lo"), index_of(interface)))?;
+    if let Some(lo) = lo {
+        inside.set_up(lo)?;
+    }
+    let index = index.unwrap_or(0);
+    for address in endpoint.addresses() {
+        let Some((subnet, _)) = network.subnet(address.is_ipv6()) else {
+            continue;
+        };
+        inside.add_address(index, address, subnet.prefix_len(), true)?;
+    }
+    inside.set_up(index)?;
+    if network.internal || endpoint.interface != "eth0" {
+        return Ok(());
+    }
+    for address in endpoint.addresses() {
+        let Some((_, gateway)) = network.subnet(address.is_ipv6()) else {
+            continue;
+        };
+        let everywhere = if address.is_ipv6() { IpNet::V6(Default::default()) } else { IpNet::V4(Default::default()) };
+        inside.add_route(&Route {
+            destination: everywhere,
+            link: Some(index),
+            gateway: Some(gateway),
+            source: None,
+            table: MAIN_TABLE,
+        })?;
+    }
+    Ok(())
+}

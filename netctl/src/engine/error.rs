@@ -1,0 +1,234 @@
+//! Why a command failed, in one sentence, and which exit code that is.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use ipnet::IpNet;
+
+use crate::{
+    kernel::KernelError,
+    model::{NameError, PortError, SpecError, SubnetError},
+    store::StoreError,
+};
+
+/// A result of the engine.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failed command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller is not root.
+    #[error("netctl changes the host's network: run it as root")]
+    NotRoot,
+    /// The state belongs to another namespace of this boot.
+    #[error("{path} belongs to another network namespace of this host; name other directories with --state-dir, --run-dir and --bpffs", path = path.display())]
+    OtherNamespace {
+        /// The state directory.
+        path: PathBuf,
+    },
+    /// Everything that is wrong with a network that was asked for.
+    #[error("{}", join(.0))]
+    Network(Vec<SpecError>),
+    /// A name is not valid.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A subnet is not valid.
+    #[error(transparent)]
+    Subnet(#[from] SubnetError),
+    /// A port is not valid.
+    #[error("{}", join(.0))]
+    Ports(Vec<PortError>),
+    /// No network of that name.
+    #[error("network {0} not found")]
+    NoNetwork(String),
+    /// No container of that name.
+    #[error("No such container: {0}")]
+    NoContainer(String),
+    /// A network's name is taken.
+    #[error("network with name {0} already exists")]
+    NetworkExists(String),
+    /// A container's name is taken.
+    #[error("The container name \"{0}\" is already in use; remove that container or choose another name")]
+    ContainerExists(String),
+    /// A built-in network cannot be removed.
+    #[error("{0} is a pre-defined network and cannot be removed")]
+    PreDefined(String),
+    /// A network of a built-in name cannot be made.
+    #[error("operation is not permitted on predefined {0} network")]
+    PreDefinedName(String),
+    /// A network is in use.
+    #[error("network {network} has active endpoints ({})", endpoints.join(", "))]
+    ActiveEndpoints {
+        /// The network.
+        network: String,
+        /// Its containers.
+        endpoints: Vec<String>,
+    },
+    /// A subnet is in use.
+    #[error("the subnet {subnet} overlaps {other}, {whose}; choose another")]
+    Overlap {
+        /// What was asked for.
+        subnet: IpNet,
+        /// What is there.
+        other: IpNet,
+        /// Whose it is.
+        whose: String,
+    },
+    /// The default pools have no subnet left.
+    #[error("all default subnets are in use; give one with --subnet")]
+    PoolsExhausted,
+    /// A subnet has no address left.
+    #[error("no free address in {0}; remove a container or make a larger network")]
+    SubnetFull(IpNet),
+    /// An address that was asked for cannot be had.
+    #[error("the address {address} cannot be given: {why}")]
+    Address {
+        /// What was asked for.
+        address: std::net::IpAddr,
+        /// Why not.
+        why: &'static str,
+    },
+    /// The engine has as many endpoints as it can have.
+    #[error("{0} endpoints are the most; remove one")]
+    SlotsExhausted(u32),
+    /// A host port is taken.
+    #[error("port {address}/{protocol} is already {how}; choose another host port")]
+    PortInUse {
+        /// Where it was to be published.
+        address: SocketAddr,
+        /// tcp or udp.
+        protocol: String,
+        /// By whom.
+        how: String,
+    },
+    /// A host address is none of the host's.
+    #[error("cannot publish on {0}: it is not an address of this host")]
+    NotOurAddress(std::net::IpAddr),
+    /// No host port is free.
+    #[error("no free host port for {0}; name one")]
+    NoFreePort(u16),
+    /// Ports need a network.
+    #[error("ports cannot be published with network mode {0}: use a bridge network")]
+    PortsNeedBridge(String),
+    /// Options need a network.
+    #[error("{0} needs a bridge network of its own")]
+    NeedsBridge(&'static str),
+    /// A process does not exist.
+    #[error("--pid {0}: there is no such process")]
+    NoProcess(u32),
+    /// A namespace file cannot be used.
+    #[error("--netns {path}: {source}", path = path.display())]
+    Netns {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KernelError,
+    },
+    /// The namespace is the host's own.
+    #[error("that is the host's own network namespace; give a container's")]
+    HostNamespace,
+    /// The namespace is attached already.
+    #[error("the namespace is attached as {0} already; detach that first")]
+    AlreadyAttached(String),
+    /// The namespace has an interface of the name already.
+    #[error("the namespace has an interface {0} already; remove it or give another namespace")]
+    InterfaceExists(String),
+    /// Not with this kind of container.
+    #[error("{name} was attached, not run: {cure}")]
+    Attached {
+        /// The container.
+        name: String,
+        /// What to do.
+        cure: &'static str,
+    },
+    /// The container was begun by `run`.
+    #[error("{0} was begun by `netctl run`: stop or remove it")]
+    NotAttached(String),
+    /// The container must not run.
+    #[error("container {0} is running: stop it first, or force")]
+    Running(String),
+    /// The container must run.
+    #[error("container {0} is not running")]
+    NotRunning(String),
+    /// Endpoints keep the data plane.
+    #[error("the data plane carries endpoints ({}); remove them first", .0.join(", "))]
+    DataPlaneInUse(Vec<String>),
+    /// Something is not done yet.
+    #[error("{0} is not supported; leave it out")]
+    Unsupported(String),
+    /// The monitor of a container failed.
+    #[error("the container could not be begun: {0}")]
+    Monitor(String),
+    /// A file could not be used.
+    #[error("{action} {path}: {source}", path = path.display())]
+    File {
+        /// What was being done.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The resident half could not be begun.
+    #[error("the resolver did not start: {0}")]
+    Serve(String),
+    /// Another `serve` runs.
+    #[error("netctl serve runs already, as pid {0}; end it first")]
+    ServeRuns(u32),
+    /// The kernel refused.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The state could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Error {
+    /// The exit code of the contract.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Network(_) | Self::Name(_) | Self::Subnet(_) | Self::Ports(_) | Self::Unsupported(_) => 2,
+            Self::PortsNeedBridge(_) | Self::NeedsBridge(_) => 2,
+            Self::NoNetwork(_) | Self::NoContainer(_) | Self::NoProcess(_) => 3,
+            Self::Netns { source: KernelError::File { source, .. }, .. }
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                3
+            }
+            Self::Netns { .. } | Self::HostNamespace => 2,
+            Self::OtherNamespace { .. }
+            | Self::NetworkExists(_)
+            | Self::ContainerExists(_)
+            | Self::PreDefined(_)
+            | Self::PreDefinedName(_)
+            | Self::ActiveEndpoints { .. }
+            | Self::Overlap { .. }
+            | Self::PoolsExhausted
+            | Self::SubnetFull(_)
+            | Self::Address { .. }
+            | Self::SlotsExhausted(_)
+            | Self::PortInUse { .. }
+            | Self::NotOurAddress(_)
+            | Self::NoFreePort(_)
+            | Self::AlreadyAttached(_)
+            | Self::InterfaceExists(_)
+            | Self::Attached { .. }
+            | Self::NotAttached(_)
+            | Self::Running(_)
+            | Self::NotRunning(_)
+            | Self::DataPlaneInUse(_)
+            | Self::ServeRuns(_)
+            | Self::Kernel(KernelError::Locked { .. }) => 4,
+            _ => 1,
+        }
+    }
+
+    /// For `map_err`: a file that could not be used.
+    pub fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+}
+
+fn join<E: ToString>(errors: &[E]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,20 @@
+//! The engine: what a command changes, under one lock, recorded before the kernel is touched and completed after. It knows
+//! no arguments and prints nothing.
+
+mod containers;
+mod data_plane;
+mod dirs;
+mod endpoints;
+mod error;
+mod networks;
+mod open;
+mod ports;
+mod recovery;
+mod resolver;
+
+pub use containers::{NetworkChoice, RunSpec};
+pub use data_plane::GATEWAY_MAC;
+pub use dirs::Dirs;
+pub use error::{Error, Result};
+pub use open::Engine;
+pub use resolver::Resolver;

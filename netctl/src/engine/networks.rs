@@ -1,0 +1,220 @@
+//! Networks: made, found, and taken down, in the state and in the kernel.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv6Net};
+
+use super::{Engine, Error, GATEWAY_MAC, Result, open::timestamp};
+use crate::{
+    failpoint::failpoint,
+    ipam,
+    kernel::{Route, index_of, sysctl},
+    model::{BUILT_IN, Driver, Id, Name, Network, NetworkSpec},
+    store::{Phase, StoreError},
+};
+
+impl Engine {
+    /// Makes a user-defined network.
+    pub fn create_network(&self, name: &Name, spec: &NetworkSpec) -> Result<Id> {
+        let errors = spec.errors();
+        if !errors.is_empty() {
+            return Err(Error::Network(errors));
+        }
+        if BUILT_IN.contains(&name.as_str()) {
+            return Err(Error::PreDefinedName(name.to_string()));
+        }
+        if self.store.find::<Network>(name.as_str())?.is_some_and(|found| found.name == *name) {
+            return Err(Error::NetworkExists(name.to_string()));
+        }
+        self.ensure_built_in()?;
+        let network = self.plan_network(name.clone(), Driver::Bridge, spec)?;
+        self.store.durably(|| self.store.insert(&network, Phase::Creating))?;
+        failpoint("network.recorded");
+        if let Err(error) = self.ensure_data_plane().and_then(|()| self.set_up_network(&network)) {
+            self.take_down_network(&network)?;
+            self.store.delete::<Network>(&network.id)?;
+            return Err(error);
+        }
+        self.store.durably(|| self.store.set_phase::<Network>(&network.id, Phase::Ready))?;
+        failpoint("network.ready");
+        Ok(network.id)
+    }
+
+    fn plan_network(&self, name: Name, driver: Driver, spec: &NetworkSpec) -> Result<Network> {
+        let taken = self.taken_subnets()?;
+        for subnet in &spec.subnets {
+            if let Some((other, whose)) = taken.iter().find(|(other, _)| ipam::overlapping(subnet, &[*other]).is_some())
+            {
+                return Err(Error::Overlap { subnet: *subnet, other: *other, whose: whose.clone() });
+            }
+        }
+        let mut subnets = spec.subnets.clone();
+        if driver == Driver::Bridge && !subnets.iter().any(|subnet| subnet.addr().is_ipv4()) {
+            let taken: Vec<_> = taken.iter().map(|(subnet, _)| *subnet).collect();
+            subnets.insert(0, ipam::next_subnet4(&taken).ok_or(Error::PoolsExhausted)?);
+        }
+        let number = self.next_number("network")?;
+        if spec.ipv6 && !subnets.iter().any(|subnet| subnet.addr().is_ipv6()) {
+            subnets.push(self.unique_local_subnet(number)?);
+        }
+        let gateways = subnets.iter().map(|subnet| spec.gateway_of(subnet)).collect();
+        Ok(Network {
+            id: Id::random(),
+            name,
+            number,
+            driver,
+            created: timestamp(),
+            subnets,
+            gateways,
+            internal: spec.internal,
+            options: spec.options.clone(),
+            labels: spec.labels.clone(),
+        })
+    }
+
+    /// Every subnet that is routed by the host or belongs to a network, with whose it is.
+    fn taken_subnets(&self) -> Result<Vec<(IpNet, String)>> {
+        let mut taken = Vec::new();
+        for (network, _) in self.store.all::<Network>()? {
+            taken.extend(
+                network.subnets.iter().map(|subnet| (*subnet, format!("the subnet of network {}", network.name))),
+            );
+        }
+        let routed = self.netlink()?.routed_subnets()?;
+        let foreign = routed.into_iter().filter(|subnet| !taken.iter().any(|(ours, _)| ours.contains(subnet)));
+        let foreign: Vec<_> = foreign.map(|subnet| (subnet, "which the host routes".to_owned())).collect();
+        taken.extend(foreign);
+        Ok(taken)
+    }
+
+    /// A /64 of the engine's own random /48 (RFC 4193, section 3.2.2).
+    fn unique_local_subnet(&self, number: u32) -> Result<IpNet> {
+        let prefix = match self.store.meta("ula")? {
+            Some(text) => text.parse().unwrap_or(0),
+            None => {
+                let prefix = 0xfd00_0000_0000_u64 | (fastrand::u64(..) & 0x00ff_ffff_ffff);
+                self.store.set_meta("ula", &prefix.to_string())?;
+                prefix
+            }
+        };
+        let address = (u128::from(prefix) << 80) | (u128::from(number & 0xffff) << 64);
+        let net = Ipv6Net::new(address.into(), 64).map_err(|_| Error::PoolsExhausted)?;
+        Ok(IpNet::V6(net))
+    }
+
+    /// The networks that are always there, recorded when an engine is first used.
+    pub fn ensure_built_in(&self) -> Result<()> {
+        if self.store.find::<Network>("none")?.is_some() {
+            return Ok(());
+        }
+        let drivers = [("bridge", Driver::Bridge), ("host", Driver::Host), ("none", Driver::Null)];
+        for (name, driver) in drivers {
+            let name: Name = name.parse()?;
+            if self.store.find::<Network>(name.as_str())?.is_some() {
+                continue;
+            }
+            let network = self.plan_network(name, driver, &NetworkSpec::default())?;
+            self.store.durably(|| self.store.insert(&network, Phase::Ready))?;
+        }
+        Ok(())
+    }
+
+    /// All networks.
+    pub fn networks(&self) -> Result<Vec<Network>> {
+        self.ensure_built_in()?;
+        Ok(self.store.all()?.into_iter().map(|(network, _)| network).collect())
+    }
+
+    /// The network of that name, identifier or unique beginning of one.
+    pub fn network(&self, reference: &str) -> Result<Network> {
+        self.ensure_built_in()?;
+        self.store.find(reference)?.ok_or_else(|| Error::NoNetwork(reference.to_owned()))
+    }
+
+    /// Makes what a network needs in the kernel; what is there already stays.
+    pub(super) fn set_up_network(&self, network: &Network) -> Result<()> {
+        let (netlink, anchor) = (self.netlink()?, network.anchor());
+        netlink.add_anchor(&anchor, &format!("netctl:network:{}", network.name), GATEWAY_MAC, network.mtu())?;
+        failpoint("network.anchor");
+        // Only our own interface forwards; the host's setting stays as it is. A strict reverse path filter would refuse
+        // what arrives here on its way to an ICMP error.
+        sysctl::set_for_interface("ipv4", &anchor, "forwarding", "1")?;
+        sysctl::set_for_interface("ipv4", &anchor, "rp_filter", "2")?;
+        let has_ipv6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
+        if has_ipv6 {
+            sysctl::set_for_interface("ipv6", &anchor, "addr_gen_mode", "1")?;
+            sysctl::set_for_interface("ipv6", &anchor, "forwarding", "1")?;
+        }
+        let index = index_of(&anchor).unwrap_or(0);
+        netlink.set_up(index)?;
+        for (subnet, gateway) in network.subnets.iter().zip(&network.gateways) {
+            netlink.add_address(index, *gateway, subnet.prefix_len(), false)?;
+            failpoint("network.address");
+            netlink.add_route(&self.forbidding_route(*subnet)?)?;
+            failpoint("network.route");
+            self.plane().maps().set_subnet(*subnet, network.number)?;
+        }
+        failpoint("network.subnets");
+        Ok(())
+    }
+
+    /// What is merely forwarded towards a container finds no way.
+    fn forbidding_route(&self, subnet: IpNet) -> Result<Route> {
+        Ok(Route { destination: subnet, link: None, gateway: None, source: None, table: self.table()? + 1 })
+    }
+
+    /// Removes what a network has in the kernel; what is gone already stays gone.
+    pub(super) fn take_down_network(&self, network: &Network) -> Result<()> {
+        let netlink = self.netlink()?;
+        for subnet in &network.subnets {
+            netlink.delete_route(&self.forbidding_route(*subnet)?)?;
+            if self.plane().is_loaded() {
+                self.plane().maps().remove_subnet(*subnet)?;
+            }
+        }
+        if let Some(index) = index_of(&network.anchor()) {
+            netlink.delete_link(index)?;
+        }
+        Ok(())
+    }
+
+    /// Takes all networks out of the kernel; the state keeps them.
+    pub(super) fn take_down_networks(&self) -> Result<()> {
+        for (network, _) in self.store.all::<Network>()? {
+            self.take_down_network(&network)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a network that nobody uses.
+    pub fn remove_network(&self, reference: &str) -> Result<()> {
+        let network = self.network(reference)?;
+        if BUILT_IN.contains(&network.name.as_str()) {
+            return Err(Error::PreDefined(network.name.to_string()));
+        }
+        let endpoints = self.store.endpoints_on(&network.id)?;
+        if !endpoints.is_empty() {
+            let names = endpoints.iter().map(|endpoint| self.container_name(&endpoint.container));
+            return Err(Error::ActiveEndpoints {
+                network: network.name.to_string(),
+                endpoints: names.collect::<Result<_>>()?,
+            });
+        }
+        self.store.durably(|| self.store.set_phase::<Network>(&network.id, Phase::Removing))?;
+        failpoint("network.leaving");
+        self.finish_network_removal(&network)
+    }
+
+    pub(super) fn finish_network_removal(&self, network: &Network) -> Result<()> {
+        self.take_down_network(network)?;
+        failpoint("network.taken-down");
+        let gone: std::result::Result<(), StoreError> =
+            self.store.durably(|| self.store.delete::<Network>(&network.id));
+        Ok(gone?)
+    }
+
+    /// Whether an address is a gateway of ours.
+    pub(super) fn is_gateway(&self, address: IpAddr) -> Result<bool> {
+        Ok(self.store.all::<Network>()?.iter().any(|(network, _)| network.gateways.contains(&address)))
+    }
+}

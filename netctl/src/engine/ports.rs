@@ -1,0 +1,96 @@
+//! Which host ports are published: chosen, and refused where somebody else has them, before anything is built.
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use super::{Engine, Error, Result};
+use crate::{
+    kernel::hold_port,
+    model::{Endpoint, PortSpec, Protocol, Published},
+};
+
+/// Ports for publications that name none: the upper end of the dynamic range (RFC 6335).
+const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_153..=65_535;
+
+impl Engine {
+    /// The publications of a new endpoint with these families; nothing is built yet.
+    pub(super) fn plan_ports(&self, specs: &[PortSpec], has_ipv4: bool, has_ipv6: bool) -> Result<Vec<Published>> {
+        if specs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut taken: HashSet<(IpAddr, u16, Protocol)> = HashSet::new();
+        for (endpoint, _) in self.store.all::<Endpoint>()? {
+            taken.extend(endpoint.published.iter().map(|p| (p.host_ip, p.host_port, p.protocol)));
+        }
+        let mut planned = Vec::new();
+        for spec in specs {
+            let addresses = self.host_addresses(spec, has_ipv4, has_ipv6)?;
+            let port = match spec.host_port {
+                Some(port) => {
+                    for address in &addresses {
+                        check(&taken, *address, port, spec.protocol)?;
+                    }
+                    port
+                }
+                None => free_port(&taken, &addresses, spec)?,
+            };
+            for address in addresses {
+                taken.insert((address, port, spec.protocol));
+                planned.push(Published { host_ip: address, host_port: port, port: spec.port, protocol: spec.protocol });
+            }
+        }
+        Ok(planned)
+    }
+
+    /// The addresses that a publication answers on: one of the host's, or every one of the families that the network has.
+    fn host_addresses(&self, spec: &PortSpec, has_ipv4: bool, has_ipv6: bool) -> Result<Vec<IpAddr>> {
+        let all4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let all6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let families = [(all4, has_ipv4), (all6, has_ipv6)];
+        let Some(asked) = spec.host_ip else {
+            return Ok(families.iter().filter(|(_, has)| *has).map(|(address, _)| *address).collect());
+        };
+        let has_family = if asked.is_ipv4() { has_ipv4 } else { has_ipv6 };
+        if !has_family {
+            return Err(Error::Address { address: asked, why: "the network has no addresses of that family" });
+        }
+        let bound = hold_port(SocketAddr::new(asked, 0), spec.protocol.number());
+        if bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrNotAvailable) {
+            return Err(Error::NotOurAddress(asked));
+        }
+        Ok(vec![asked])
+    }
+}
+
+/// Refuses a port that is published or bound already.
+fn check(taken: &HashSet<(IpAddr, u16, Protocol)>, address: IpAddr, port: u16, protocol: Protocol) -> Result<()> {
+    let in_use =
+        |how: String| Error::PortInUse { address: SocketAddr::new(address, port), protocol: protocol.to_string(), how };
+    let same_family = |other: &IpAddr| other.is_ipv4() == address.is_ipv4();
+    let overlaps = |(other, other_port, other_protocol): &(IpAddr, u16, Protocol)| {
+        *other_port == port
+            && *other_protocol == protocol
+            && same_family(other)
+            && (*other == address || other.is_unspecified() || address.is_unspecified())
+    };
+    if taken.iter().any(overlaps) {
+        return Err(in_use("published".to_owned()));
+    }
+    match hold_port(SocketAddr::new(address, port), protocol.number()) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(in_use("bound by a process of the host".to_owned()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => Err(Error::NotOurAddress(address)),
+        // A family that the host does not have has no sockets either.
+        _ => Ok(()),
+    }
+}
+
+fn free_port(taken: &HashSet<(IpAddr, u16, Protocol)>, addresses: &[IpAddr], spec: &PortSpec) -> Result<u16> {
+    let is_free = |port: &u16| addresses.iter().all(|address| check(taken, *address, *port, spec.protocol).is_ok());
+    let start = fastrand::u16(EPHEMERAL);
+    let mut candidates = (start..=*EPHEMERAL.end()).chain(*EPHEMERAL.start()..start);
+    candidates.find(is_free).ok_or(Error::NoFreePort(spec.port))
+}

@@ -1,0 +1,173 @@
+//! The resolver's place in the data plane, and what it has to know. Not its answers.
+
+use std::{fs, net::IpAddr};
+
+use netctl_common::abi::{Endpoint as Slot, endpoint_flags};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{Engine, GATEWAY_MAC, Result, endpoints::RESOLVER_SLOT};
+use crate::{
+    failpoint::failpoint,
+    kernel::{Netlink, Netns, Route, Veth, index_of, is_alive, sysctl},
+    model::{Container, Driver, Endpoint, Network},
+    names,
+};
+
+/// The router that the resolver's namespace sees: nobody's address, with the gateways' MAC.
+const ROUTER4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 1, 1));
+const ROUTER6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+
+/// The table that a namespace has.
+const MAIN_TABLE: u32 = 254;
+
+/// What the resolver answers from, and where it has to be asked.
+#[derive(Debug)]
+pub struct Resolver {
+    /// All names of all networks.
+    pub zones: names::Zones,
+    /// The number of each network, with the addresses at which it is asked.
+    pub gateways: Vec<(u32, Vec<IpAddr>)>,
+}
+
+impl Engine {
+    /// Gives the resolver's namespace its endpoint, outside every network.
+    pub fn install_resolver(&self, netns: &Netns) -> Result<()> {
+        self.ensure_data_plane()?;
+        self.remove_resolver()?;
+        let (netlink, link) = (self.netlink()?, self.resolver_link()?);
+        let mac = crate::model::random_mac();
+        netlink.add_veth(&Veth {
+            name: &link,
+            alias: "netctl:resolver",
+            mac: GATEWAY_MAC,
+            peer_name: "eth0",
+            peer_mac: mac,
+            peer_netns: netns,
+            mtu: 1500,
+        })?;
+        failpoint("resolver.link");
+        let index = index_of(&link).unwrap_or(0);
+        let generation = self.next_number("generation")?;
+        let maps = self.plane().maps();
+        let flags = endpoint_flags::LIVE | endpoint_flags::RESOLVER | endpoint_flags::IPV6;
+        let slot = Slot { mac, gateway_mac: GATEWAY_MAC, ifindex: index, generation, flags, ..Slot::default() };
+        maps.set_endpoint(RESOLVER_SLOT, slot)?;
+        maps.set_interface(index, RESOLVER_SLOT)?;
+        self.plane().attach_container(&link)?;
+        netlink.set_up(index)?;
+        furnish(netns)?;
+        let settings = maps.settings()?;
+        maps.set_settings(netctl_common::abi::Settings {
+            resolver_ifindex: index,
+            resolver_slot: RESOLVER_SLOT,
+            ..settings
+        })?;
+        Ok(())
+    }
+
+    /// Takes the resolver's endpoint away.
+    pub fn remove_resolver(&self) -> Result<()> {
+        let link = self.resolver_link()?;
+        if self.plane().is_loaded() {
+            let maps = self.plane().maps();
+            let settings = maps.settings()?;
+            maps.set_settings(netctl_common::abi::Settings { resolver_ifindex: 0, ..settings })?;
+            let slot = maps.endpoint(RESOLVER_SLOT)?;
+            if slot.ifindex != 0 {
+                maps.remove_interface(slot.ifindex)?;
+            }
+            maps.set_endpoint(RESOLVER_SLOT, Slot::default())?;
+        }
+        if let Some(index) = index_of(&link) {
+            self.netlink()?.delete_link(index)?;
+        }
+        Ok(())
+    }
+
+    /// Ends `serve`, if it runs, and takes its endpoint away.
+    pub(super) fn dismiss_resolver(&self) -> Result<()> {
+        let text = fs::read_to_string(self.dirs.serve_pid()).unwrap_or_default();
+        let mut fields = text.split_whitespace().map(str::parse::<u64>);
+        if let (Some(Ok(pid)), Some(Ok(start))) = (fields.next(), fields.next()) {
+            let pid = u32::try_from(pid).unwrap_or(0);
+            if pid != 0 && is_alive(pid, start) {
+                // One that has just gone by itself is as good.
+                let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+            }
+        }
+        self.remove_resolver()
+    }
+
+    fn resolver_link(&self) -> Result<String> {
+        Ok(format!("ncr{:08x}", self.table()?))
+    }
+
+    /// What the resolver has to know now.
+    pub fn resolver(&self) -> Result<Resolver> {
+        let networks = self.networks()?;
+        let endpoints = self.store.all::<Endpoint>()?;
+        let containers = self.store.all::<Container>()?;
+        let bridges = || networks.iter().filter(|network| network.driver == Driver::Bridge);
+        let mut members = Vec::new();
+        for (endpoint, _) in &endpoints {
+            let network = networks.iter().find(|network| network.id == endpoint.network);
+            let container = containers.iter().find(|(container, _)| container.id == endpoint.container);
+            if let (Some(network), Some((container, _))) = (network, container) {
+                members.push(member(network, container, endpoint));
+            }
+        }
+        let zones = bridges().map(|network| names::Network {
+            id: network.number,
+            name: network.name.to_string(),
+            subnets: network.subnets.clone(),
+            names_enabled: network.has_names(),
+            internal: network.internal,
+        });
+        Ok(Resolver {
+            zones: names::Zones::new(zones.collect(), &members),
+            gateways: bridges().map(|network: &Network| (network.number, network.gateways.clone())).collect(),
+        })
+    }
+}
+
+fn member(network: &Network, container: &Container, endpoint: &Endpoint) -> names::Member {
+    let mut all = vec![container.name.to_string()];
+    all.extend(endpoint.aliases.iter().cloned());
+    all.push(container.hostname.clone());
+    all.push(container.id.short().to_owned());
+    names::Member {
+        network: network.number,
+        container: container.id.to_string(),
+        ipv4: endpoint.address4,
+        ipv6: endpoint.address6,
+        names: all,
+    }
+}
+
+/// Everything leaves the resolver's namespace towards one router that needs no discovery.
+fn furnish(netns: &Netns) -> Result<()> {
+    let has_ipv6 = netns.inside(|| std::path::Path::new("/proc/sys/net/ipv6").exists())?;
+    let inside = Netlink::open_in(netns)?;
+    let (lo, index) = netns.inside(|| (index_of("lo"), index_of("eth0")))?;
+    inside.set_up(lo.unwrap_or(1))?;
+    let index = index.unwrap_or(0);
+    if has_ipv6 {
+        sysctl::set_inside(netns, "ipv6", "eth0", "accept_dad", "0")?;
+        sysctl::set_inside(netns, "ipv6", "eth0", "accept_ra", "0")?;
+    }
+    inside.set_up(index)?;
+    let routers = [Some(ROUTER4), has_ipv6.then_some(ROUTER6)];
+    for router in routers.into_iter().flatten() {
+        inside.add_neighbour(index, router, GATEWAY_MAC)?;
+        let host_route =
+            Route { destination: router.into(), link: Some(index), gateway: None, source: None, table: MAIN_TABLE };
+        inside.add_route(&host_route)?;
+        let everywhere =
+            if router.is_ipv6() { ipnet::IpNet::V6(Default::default()) } else { ipnet::IpNet::V4(Default::default()) };
+        inside.add_route(&Route { destination: everywhere, gateway: Some(router), ..host_route })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! Which subnets and addresses are given out. Pure: what is taken is told by the caller.
+
+mod addresses;
+mod pools;
+
+pub use addresses::next_address;
+pub use pools::{next_subnet4, overlapping};

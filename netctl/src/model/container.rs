@@ -1,0 +1,165 @@
+//! A container and its endpoints, as they are stored.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Id, Name, PortSpec, Protocol};
+
+/// Whose container it is.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineName {
+    /// Begun or attached by our own command line.
+    Netctl,
+}
+
+/// Where its namespace comes from.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum Origin {
+    /// `run` made it for a command.
+    Run {
+        /// The command and its arguments.
+        command: Vec<String>,
+        /// Where its output goes; `None` where it has the caller's.
+        log: Option<PathBuf>,
+        /// Whether to remove the container once the command has ended.
+        remove: bool,
+    },
+    /// `attach` found it.
+    Attached {
+        /// The file that stands for it.
+        netns: PathBuf,
+    },
+}
+
+/// Docker's words for a container's state.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Made, not begun.
+    Created,
+    /// Running, or attached.
+    Running,
+    /// Ended.
+    Exited,
+}
+
+/// How a container is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct State {
+    /// Docker's word.
+    pub status: Status,
+    /// The process, 0 if there is none or none is known.
+    pub pid: u32,
+    /// When the process began, in clock ticks since boot.
+    pub start: u64,
+    /// How it ended.
+    pub exit_code: i32,
+}
+
+/// What a container asks of a network.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct Attachment {
+    /// The network.
+    pub network: Id,
+    /// The addresses that were asked for.
+    pub addresses: Vec<IpAddr>,
+    /// The MAC that was asked for.
+    pub mac: Option<[u8; 6]>,
+    /// Further names.
+    pub aliases: Vec<String>,
+}
+
+/// A container.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct Container {
+    /// Its identifier.
+    pub id: Id,
+    /// Its name.
+    pub name: Name,
+    /// Whose it is.
+    pub engine: EngineName,
+    /// Where its namespace comes from.
+    pub origin: Origin,
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// Its host name.
+    pub hostname: String,
+    /// Docker's `HostConfig.NetworkMode`: a network's name, `host` or `none`.
+    pub network_mode: String,
+    /// The networks that it is on, or will be once it runs.
+    pub attachments: Vec<Attachment>,
+    /// The ports that were asked for.
+    pub ports: Vec<PortSpec>,
+    /// How it is.
+    pub state: State,
+}
+
+/// A published port, with everything chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct Published {
+    /// The host's address; unspecified is every address of that family.
+    pub host_ip: IpAddr,
+    /// The host's port.
+    pub host_port: u16,
+    /// The container's port.
+    pub port: u16,
+    /// The protocol.
+    pub protocol: Protocol,
+}
+
+/// A container's live place on a network.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct Endpoint {
+    /// Its identifier.
+    pub id: Id,
+    /// The container.
+    pub container: Id,
+    /// The network.
+    pub network: Id,
+    /// Its slot in the data plane.
+    pub slot: u32,
+    /// The slot's generation.
+    pub generation: u32,
+    /// The interface inside: `eth0`.
+    pub interface: String,
+    /// The container's MAC.
+    pub mac: [u8; 6],
+    /// Its IPv4 address.
+    pub address4: Option<Ipv4Addr>,
+    /// Its IPv6 address.
+    pub address6: Option<Ipv6Addr>,
+    /// Further names.
+    pub aliases: Vec<String>,
+    /// The ports that are published to it.
+    pub published: Vec<Published>,
+}
+
+impl Endpoint {
+    /// The name of the host end of its veth pair.
+    pub fn link(&self) -> String {
+        format!("nce{}", self.id.short())
+    }
+
+    /// Its addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.address4.map(IpAddr::V4).into_iter().chain(self.address6.map(IpAddr::V6))
+    }
+}
+
+impl Container {
+    /// The ports that are published, by container port, in Docker's order.
+    pub fn bindings(endpoints: &[Endpoint]) -> BTreeMap<(u16, Protocol), Vec<Published>> {
+        let mut bindings: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for published in endpoints.iter().flat_map(|endpoint| &endpoint.published) {
+            bindings.entry((published.port, published.protocol)).or_default().push(*published);
+        }
+        bindings
+    }
+}

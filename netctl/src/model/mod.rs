@@ -1,0 +1,15 @@
+//! Networks, containers and ports as data, with the rules that make them valid. No I/O.
+
+mod container;
+mod id;
+mod name;
+mod network;
+mod port;
+mod subnet;
+
+pub use container::{Attachment, Container, Endpoint, EngineName, Origin, Published, State, Status};
+pub use id::{Id, random_mac};
+pub use name::{Name, NameError};
+pub use network::{BUILT_IN, Driver, Network, NetworkSpec, SpecError};
+pub use port::{PortError, PortSpec, Protocol};
+pub use subnet::{SubnetError, subnet};

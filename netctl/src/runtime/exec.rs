@@ -1,0 +1,47 @@
+//! Running a further command inside a container.
+
+use std::{
+    fs::File,
+    os::{fd::AsFd, unix::process::CommandExt},
+    process::Command,
+};
+
+use nix::sched::{CloneFlags, setns};
+
+use crate::{
+    engine::{Dirs, Engine, Error, Result},
+    kernel::{Cgroup, KernelError},
+    model::{Origin, Status},
+};
+
+/// Replaces this process by `command` inside the container. Returns only if that fails, with a shell's exit code.
+pub fn exec(dirs: &Dirs, reference: &str, command: &[String]) -> Result<u8> {
+    let container = Engine::open(dirs)?.container(reference)?;
+    if container.state.status != Status::Running {
+        return Err(Error::NotRunning(container.name.to_string()));
+    }
+    match &container.origin {
+        Origin::Attached { netns } => enter(&netns.to_string_lossy(), CloneFlags::CLONE_NEWNET)?,
+        Origin::Run { .. } => {
+            let pid = container.state.pid;
+            if let Some(cgroup) = Cgroup::named(container.id.as_str()) {
+                // Without a group there is nothing to join.
+                let _ = cgroup.add(std::process::id());
+            }
+            enter(&format!("/proc/{pid}/ns/net"), CloneFlags::CLONE_NEWNET)?;
+            enter(&format!("/proc/{pid}/ns/uts"), CloneFlags::CLONE_NEWUTS)?;
+            enter(&format!("/proc/{pid}/ns/mnt"), CloneFlags::CLONE_NEWNS)?;
+        }
+    }
+    let Some((program, arguments)) = command.split_first() else {
+        return Ok(2);
+    };
+    let error = Command::new(program).args(arguments).exec();
+    eprintln!("netctl: cannot run {program}: {error}");
+    Ok(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+}
+
+fn enter(path: &str, kind: CloneFlags) -> Result<()> {
+    let file = File::open(path).map_err(KernelError::file("open the namespace", path))?;
+    Ok(setns(file.as_fd(), kind).map_err(KernelError::errno("enter the namespace"))?)
+}

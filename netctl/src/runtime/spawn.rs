@@ -1,0 +1,150 @@
+//! Beginning a container: record it, start its monitor, build its network, let it go.
+
+use std::{
+    fs::{self, OpenOptions},
+    os::{fd::AsRawFd, unix::net::UnixStream, unix::process::CommandExt},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use super::{
+    control::{Control, MONITOR_END, Message},
+    files,
+};
+use crate::{
+    engine::{Dirs, Engine, Error, Result, RunSpec},
+    failpoint::failpoint,
+    kernel::{KernelError, Netns},
+    model::{Container, Id, Origin},
+    serve,
+};
+
+/// What the caller waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// The command's end.
+    Foreground,
+    /// The command's beginning.
+    Detached,
+}
+
+/// Begins a new container. Its identifier, and the command's exit code: in the background 0 once it runs.
+pub fn run(dirs: &Dirs, spec: RunSpec, command: Vec<String>, mode: Mode, remove: bool) -> Result<(Id, u8)> {
+    let engine = Engine::open(dirs)?;
+    let origin = Origin::Run { command, log: None, remove };
+    let mut container = engine.plan_container(spec, origin)?;
+    if mode == Mode::Detached
+        && let Origin::Run { log, .. } = &mut container.origin
+    {
+        *log = Some(dirs.container(container.id.as_str()).join("log"));
+    }
+    engine.record_container(&container)?;
+    match begin(engine, dirs, &container, mode) {
+        Ok(code) => Ok((container.id, code)),
+        Err((engine, error)) => {
+            if let Some(engine) = engine {
+                engine.abandon_container(&container)?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Begins a recorded container, under the engine's lock until it is complete. A failure before that gives the engine back.
+pub(super) fn begin(
+    engine: Engine,
+    dirs: &Dirs,
+    container: &Container,
+    mode: Mode,
+) -> std::result::Result<u8, (Option<Engine>, Error)> {
+    let mut control = match prepare(&engine, dirs, container, mode) {
+        Ok(control) => control,
+        Err(error) => return Err((Some(engine), error)),
+    };
+    drop(engine);
+    if !container.attachments.is_empty()
+        && let Err(error) = serve::ensure(dirs)
+    {
+        // The container runs without names rather than not at all.
+        tracing::warn!("{error}");
+    }
+    control.tell(&Message::Go);
+    finish(&mut control, mode).map_err(|error| (None, error))
+}
+
+fn prepare(engine: &Engine, dirs: &Dirs, container: &Container, mode: Mode) -> Result<Control> {
+    // The files have to be there before the process looks at them, with or without addresses.
+    files::write(engine, container, &[])?;
+    let mut control = start_monitor(dirs, container, mode)?;
+    failpoint("run.monitor");
+    let pid = match control.hear() {
+        Some(Message::Waiting(pid)) => pid,
+        Some(Message::Failed(_, why)) => return Err(Error::Monitor(why)),
+        _ => return Err(Error::Monitor("its monitor ended".to_owned())),
+    };
+    let netns = Netns::of_pid(pid)?;
+    let endpoints = engine.join_networks(container, &netns)?;
+    if container.network_mode != "host" {
+        let inside = crate::kernel::Netlink::open_in(&netns)?;
+        inside.set_up(1)?;
+    }
+    files::write(engine, container, &endpoints)?;
+    failpoint("run.joined");
+    engine.commit_container(container, pid)?;
+    Ok(control)
+}
+
+fn finish(control: &mut Control, mode: Mode) -> Result<u8> {
+    match control.hear() {
+        Some(Message::Started) if mode == Mode::Detached => return Ok(0),
+        Some(Message::Started) => {}
+        Some(Message::Failed(code, why)) => {
+            eprintln!("netctl: cannot run the command: {why}");
+            // It is recorded before the caller goes on.
+            while control.hear().is_some() {}
+            return Ok(code);
+        }
+        _ => return Err(Error::Monitor("its monitor ended".to_owned())),
+    }
+    match control.hear() {
+        Some(Message::Exited(code)) => Ok(code),
+        _ => Err(Error::Monitor("its monitor ended".to_owned())),
+    }
+}
+
+/// Starts the monitor in a session of its own, holding nothing of ours but its end of the conversation, and in the
+/// foreground the caller's terminal.
+fn start_monitor(dirs: &Dirs, container: &Container, mode: Mode) -> Result<Control> {
+    let failed = |source| KernelError::System { action: "start the monitor", source };
+    let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut command = Command::new(program);
+    command.args(dirs.arguments()).arg("monitor").arg(container.id.as_str());
+    if mode == Mode::Detached {
+        let (out, err) = log_files(&dirs.container(container.id.as_str()).join("log"))?;
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
+    }
+    let end = theirs.as_raw_fd();
+    // SAFETY: only calls that are safe between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            nix::libc::setsid();
+            if end == MONITOR_END {
+                nix::libc::fcntl(end, nix::libc::F_SETFD, 0);
+            } else if nix::libc::dup2(end, MONITOR_END) < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    // Nobody waits for it: it outlives this command, and init takes it over.
+    drop(command.spawn().map_err(failed)?);
+    drop(theirs);
+    Ok(Control::new(ours).map_err(failed)?)
+}
+
+fn log_files(path: &Path) -> Result<(fs::File, fs::File)> {
+    let file = OpenOptions::new().create(true).append(true).open(path).map_err(Error::file("open", path))?;
+    let again = file.try_clone().map_err(Error::file("open", path))?;
+    Ok((file, again))
+}

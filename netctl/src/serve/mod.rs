@@ -1,0 +1,8 @@
+//! The resident half: names, and keeping order. Packets need none of it.
+
+mod resident;
+mod sockets;
+mod start;
+
+pub use resident::serve;
+pub use start::{ensure, nudge};

@@ -1,0 +1,186 @@
+//! `netctl serve`: holds the resolver's namespace, answers names, and looks after what nobody else does.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions, TryLockError},
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+    signal::unix::{SignalKind, signal},
+};
+
+use super::sockets;
+use crate::{
+    engine::{Dirs, Engine, Error, Result},
+    kernel::{KernelError, Netns, start_time},
+    names::{Names, Upstreams},
+};
+
+/// How often containers that have vanished and interfaces that are new are looked for.
+const TICK: Duration = Duration::from_secs(2);
+
+/// Serves until it is told to end. An automatic one gives way where another runs.
+pub fn serve(dirs: &Dirs, automatic: bool) -> Result<()> {
+    dirs.prepare()?;
+    let Some(_alone) = stand_alone(dirs, automatic)? else {
+        return Ok(());
+    };
+    raise_descriptor_limit();
+    let netns = Netns::create()?;
+    Engine::open(dirs)?.install_resolver(&netns)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(KernelError::system("start a runtime"))?;
+    let result = runtime.block_on(reside(dirs, netns));
+    // Files that are gone already are the aim.
+    let _ = fs::remove_file(dirs.serve_socket());
+    let _ = fs::remove_file(dirs.serve_pid());
+    result
+}
+
+/// The lock of the one `serve` of an engine, for life.
+fn stand_alone(dirs: &Dirs, automatic: bool) -> Result<Option<File>> {
+    let path = dirs.run.join("serve.lock");
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(Error::file("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) if automatic => return Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            let text = fs::read_to_string(dirs.serve_pid()).unwrap_or_default();
+            let mut words = text.split_whitespace();
+            let pid = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+            if words.nth(1) != Some("automatic") || pid == 0 {
+                return Err(Error::ServeRuns(pid));
+            }
+            // The one by hand takes the automatic one's place.
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(pid.cast_signed()),
+                nix::sys::signal::Signal::SIGTERM,
+            );
+            file.lock().map_err(Error::file("lock", &path))?;
+        }
+        Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
+    }
+    let pid: u32 = std::process::id();
+    let how = if automatic { "automatic" } else { "by-hand" };
+    let line = format!("{pid} {} {how}\n", start_time(pid).unwrap_or(0));
+    fs::write(dirs.serve_pid(), line).map_err(Error::file("write", dirs.serve_pid()))?;
+    Ok(Some(file))
+}
+
+/// A flood of connections shall not leave the resolver without descriptors for its own questions.
+fn raise_descriptor_limit() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+}
+
+async fn reside(dirs: &Dirs, netns: Netns) -> Result<()> {
+    let failed = |action| KernelError::system(action);
+    let names = Names::new(Upstreams::new(dirs.resolv_conf.clone()));
+    let mut resident = Resident { dirs: dirs.clone(), netns: Arc::new(netns), names, listening: HashMap::new() };
+    resident.sync().await?;
+    let _ = fs::remove_file(dirs.serve_socket());
+    let listener = UnixListener::bind(dirs.serve_socket()).map_err(failed("bind the control socket"))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed("wait for signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("wait for signals"))?;
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    resident.answer(stream).await;
+                }
+            }
+            _ = tick.tick() => resident.look_around().await,
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
+}
+
+struct Resident {
+    dirs: Dirs,
+    netns: Arc<Netns>,
+    names: Names,
+    listening: HashMap<u32, Vec<std::net::IpAddr>>,
+}
+
+impl Resident {
+    /// Answers one command that has changed something.
+    async fn answer(&mut self, mut stream: UnixStream) {
+        let mut word = [0; 5];
+        let read = tokio::time::timeout(Duration::from_secs(1), stream.read_exact(&mut word)).await;
+        if !matches!(read, Ok(Ok(_))) {
+            return;
+        }
+        if let Err(error) = self.sync().await {
+            tracing::warn!("{error}");
+        }
+        // A command that has gone meanwhile needs no answer.
+        let _ = stream.write_all(b"ok\n").await;
+    }
+
+    /// Takes over all that is recorded: names, and sockets for networks that are new.
+    async fn sync(&mut self) -> Result<()> {
+        let dirs = self.dirs.clone();
+        let resolver = blocking(move || Engine::open_as_is(&dirs)?.resolver()).await?;
+        self.names.set_zones(resolver.zones);
+        let gone: Vec<u32> = self
+            .listening
+            .keys()
+            .filter(|id| !resolver.gateways.iter().any(|(known, _)| known == *id))
+            .copied()
+            .collect();
+        for network in gone {
+            self.names.close(network).await;
+            self.listening.remove(&network);
+        }
+        for (network, addresses) in resolver.gateways {
+            if self.listening.contains_key(&network) {
+                continue;
+            }
+            let (netns, places) = (Arc::clone(&self.netns), addresses.clone());
+            let made = blocking(move || sockets::listen(&netns, &places)).await?;
+            let udp = made.udp.into_iter().map(tokio::net::UdpSocket::from_std).collect::<std::io::Result<_>>();
+            let tcp = made.tcp.into_iter().map(tokio::net::TcpListener::from_std).collect::<std::io::Result<_>>();
+            let failed = KernelError::system("serve the resolver's sockets");
+            match (udp, tcp) {
+                (Ok(udp), Ok(tcp)) => self.names.listen(network, udp, tcp),
+                (Err(error), _) | (_, Err(error)) => return Err(failed(error).into()),
+            }
+            self.listening.insert(network, addresses);
+        }
+        Ok(())
+    }
+
+    /// Tidies, and hooks interfaces that have come.
+    async fn look_around(&mut self) {
+        let dirs = self.dirs.clone();
+        let work = move || {
+            let engine = Engine::open(&dirs)?;
+            engine.ensure_data_plane()
+        };
+        if let Err(error) = blocking(work).await {
+            tracing::warn!("{error}");
+        }
+        if let Err(error) = self.sync().await {
+            tracing::warn!("{error}");
+        }
+    }
+}
+
+/// Runs what waits for locks and the kernel beside the names, which go on meanwhile.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::Serve(error.to_string())),
+    }
+}

@@ -1,0 +1,60 @@
+//! Starting the resident half when a command needs names, and telling it of changes.
+
+use std::{
+    fs::OpenOptions,
+    io::{Read, Write},
+    os::unix::{net::UnixStream, process::CommandExt},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::engine::{Dirs, Error, Result};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes sure that `serve` runs and knows all that is recorded.
+pub fn ensure(dirs: &Dirs) -> Result<()> {
+    if nudge(dirs) {
+        return Ok(());
+    }
+    spawn(dirs)?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(2);
+    while Instant::now() < deadline {
+        if nudge(dirs) {
+            return Ok(());
+        }
+        std::thread::park_timeout(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+    Err(Error::Serve(format!("no answer in {} s; see {}", PATIENCE.as_secs(), dirs.serve_log().display())))
+}
+
+/// Tells `serve`, if it runs, to look at the state again, and waits until it has.
+pub fn nudge(dirs: &Dirs) -> bool {
+    let Ok(mut stream) = UnixStream::connect(dirs.serve_socket()) else {
+        return false;
+    };
+    let mut answer = [0; 3];
+    stream.set_read_timeout(Some(PATIENCE)).is_ok()
+        && stream.write_all(b"sync\n").is_ok()
+        && stream.read_exact(&mut answer).is_ok()
+}
+
+/// It gets a session of its own and holds nothing of the caller's.
+fn spawn(dirs: &Dirs) -> Result<()> {
+    let path = dirs.serve_log();
+    let log = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::file("open", &path))?;
+    let program = std::env::current_exe().map_err(|error| Error::Serve(error.to_string()))?;
+    let mut command = Command::new(program);
+    command.args(dirs.arguments()).args(["serve", "--automatic"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).current_dir("/");
+    // SAFETY: setsid is safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            nix::libc::setsid();
+            Ok(())
+        });
+    }
+    command.spawn().map(drop).map_err(|error| Error::Serve(error.to_string()))
+}

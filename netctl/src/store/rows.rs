@@ -1,0 +1,173 @@
+//! Rows: each is a JSON body with the columns that queries need, and the phase of its last change.
+
+use rusqlite::{Row, ToSql, params};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Store, StoreError};
+use crate::model::{Container, Endpoint, Id, Network};
+
+/// How far a change has come. Whoever finds another phase than `Ready` under the lock finishes or undoes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Recorded; the kernel may know a part of it.
+    Creating,
+    /// Complete.
+    Ready,
+    /// To be gone; the kernel may know a part of it.
+    Removing,
+}
+
+impl Phase {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Ready => "ready",
+            Self::Removing => "removing",
+        }
+    }
+
+    fn of(name: &str) -> Self {
+        match name {
+            "ready" => Self::Ready,
+            "creating" => Self::Creating,
+            _ => Self::Removing,
+        }
+    }
+}
+
+/// A kind of row.
+pub trait Stored: Serialize + DeserializeOwned {
+    /// Its table.
+    const TABLE: &'static str;
+    /// The statement that inserts one.
+    const INSERT: &'static str;
+    /// Its identifier.
+    fn id(&self) -> &Id;
+    /// The columns of [`Stored::INSERT`] between the identifier and the phase.
+    fn columns(&self) -> Vec<Box<dyn ToSql>>;
+}
+
+impl Stored for Network {
+    const TABLE: &'static str = "networks";
+    const INSERT: &'static str = "INSERT INTO networks (id, name, number, phase, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+    fn id(&self) -> &Id {
+        &self.id
+    }
+
+    fn columns(&self) -> Vec<Box<dyn ToSql>> {
+        vec![Box::new(self.name.as_str().to_owned()), Box::new(self.number)]
+    }
+}
+
+impl Stored for Container {
+    const TABLE: &'static str = "containers";
+    const INSERT: &'static str = "INSERT INTO containers (id, name, phase, body) VALUES (?1, ?2, ?3, ?4)";
+
+    fn id(&self) -> &Id {
+        &self.id
+    }
+
+    fn columns(&self) -> Vec<Box<dyn ToSql>> {
+        vec![Box::new(self.name.as_str().to_owned())]
+    }
+}
+
+impl Stored for Endpoint {
+    const TABLE: &'static str = "endpoints";
+    const INSERT: &'static str =
+        "INSERT INTO endpoints (id, container, network, slot, phase, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+    fn id(&self) -> &Id {
+        &self.id
+    }
+
+    fn columns(&self) -> Vec<Box<dyn ToSql>> {
+        vec![
+            Box::new(self.container.as_str().to_owned()),
+            Box::new(self.network.as_str().to_owned()),
+            Box::new(self.slot),
+        ]
+    }
+}
+
+impl Store {
+    /// Inserts a row.
+    pub fn insert<T: Stored>(&self, item: &T, phase: Phase) -> Result<(), StoreError> {
+        let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(item.id().as_str().to_owned())];
+        values.extend(item.columns());
+        values.push(Box::new(phase.name()));
+        values.push(Box::new(body(item)?));
+        let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();
+        self.connection.execute(T::INSERT, values.as_slice()).map(|_| ()).map_err(self.wrap())
+    }
+
+    /// Replaces the body of a row.
+    pub fn update<T: Stored>(&self, item: &T) -> Result<(), StoreError> {
+        let statement = format!("UPDATE {} SET body = ?2 WHERE id = ?1", T::TABLE);
+        let values = params![item.id().as_str(), body(item)?];
+        self.connection.execute(&statement, values).map(|_| ()).map_err(self.wrap())
+    }
+
+    /// Sets the phase of a row.
+    pub fn set_phase<T: Stored>(&self, id: &Id, phase: Phase) -> Result<(), StoreError> {
+        let statement = format!("UPDATE {} SET phase = ?2 WHERE id = ?1", T::TABLE);
+        self.connection.execute(&statement, params![id.as_str(), phase.name()]).map(|_| ()).map_err(self.wrap())
+    }
+
+    /// Removes a row.
+    pub fn delete<T: Stored>(&self, id: &Id) -> Result<(), StoreError> {
+        let statement = format!("DELETE FROM {} WHERE id = ?1", T::TABLE);
+        self.connection.execute(&statement, [id.as_str()]).map(|_| ()).map_err(self.wrap())
+    }
+
+    /// All rows with their phases, in the order of insertion.
+    pub fn all<T: Stored>(&self) -> Result<Vec<(T, Phase)>, StoreError> {
+        self.select(&format!("SELECT body, phase FROM {} ORDER BY rowid", T::TABLE), &[])
+    }
+
+    /// Rows whose last change is not complete.
+    pub fn unfinished<T: Stored>(&self) -> Result<Vec<(T, Phase)>, StoreError> {
+        self.select(&format!("SELECT body, phase FROM {} WHERE phase <> 'ready' ORDER BY rowid", T::TABLE), &[])
+    }
+
+    /// The endpoints of a container.
+    pub fn endpoints_of(&self, container: &Id) -> Result<Vec<Endpoint>, StoreError> {
+        let query = "SELECT body, phase FROM endpoints WHERE container = ?1 ORDER BY rowid";
+        Ok(self.select(query, &[&container.as_str()])?.into_iter().map(|(endpoint, _)| endpoint).collect())
+    }
+
+    /// The endpoints on a network.
+    pub fn endpoints_on(&self, network: &Id) -> Result<Vec<Endpoint>, StoreError> {
+        let query = "SELECT body, phase FROM endpoints WHERE network = ?1 ORDER BY rowid";
+        Ok(self.select(query, &[&network.as_str()])?.into_iter().map(|(endpoint, _)| endpoint).collect())
+    }
+
+    /// The row of that name or identifier, or of the one identifier that begins so.
+    pub fn find<T: Stored>(&self, reference: &str) -> Result<Option<T>, StoreError> {
+        let exact = format!("SELECT body, phase FROM {} WHERE name = ?1 OR id = ?1", T::TABLE);
+        let mut found: Vec<(T, Phase)> = self.select(&exact, &[&reference])?;
+        if found.is_empty() && !reference.is_empty() && reference.chars().all(|c| c.is_ascii_hexdigit()) {
+            let prefix = format!("SELECT body, phase FROM {} WHERE substr(id, 1, length(?1)) = ?1", T::TABLE);
+            found = self.select(&prefix, &[&reference])?;
+        }
+        Ok(if found.len() == 1 { found.pop().map(|(item, _)| item) } else { None })
+    }
+
+    fn select<T: Stored>(&self, query: &str, values: &[&dyn ToSql]) -> Result<Vec<(T, Phase)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(query).map_err(self.wrap())?;
+        let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+        let rows = statement.query_map(values, read).map_err(self.wrap())?;
+        let mut items = Vec::new();
+        for row in rows {
+            let (body, phase) = row.map_err(self.wrap())?;
+            let item = serde_json::from_str(&body).map_err(|source| StoreError::Row { table: T::TABLE, source })?;
+            items.push((item, Phase::of(&phase)));
+        }
+        Ok(items)
+    }
+}
+
+fn body<T: Stored>(item: &T) -> Result<String, StoreError> {
+    serde_json::to_string(item).map_err(|source| StoreError::Row { table: T::TABLE, source })
+}

@@ -1,0 +1,144 @@
+//! The state file: opened, checked, and its tables made.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use super::StoreError;
+
+/// The format that this version writes; in the file as `user_version`.
+const FORMAT: i64 = 1;
+
+/// Marks the file as ours: "nctl".
+const APPLICATION: i64 = 0x6e63_746c;
+
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, number INTEGER NOT NULL UNIQUE,
+    phase TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, phase TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+CREATE TABLE endpoints (id TEXT PRIMARY KEY, container TEXT NOT NULL, network TEXT NOT NULL, slot INTEGER NOT NULL UNIQUE,
+    phase TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+CREATE INDEX endpoints_by_container ON endpoints (container);
+CREATE INDEX endpoints_by_network ON endpoints (network);
+";
+
+/// An open state file.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) connection: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the state file of a directory, making it if there is none. A file that is not ours, damaged, or newer than
+    /// we are is refused and left as it is.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join("state.db");
+        let is_new = fs::metadata(&path).map_or(true, |metadata| metadata.len() == 0);
+        let connection = Connection::open(&path).map_err(wrap(&path))?;
+        let store = Self { connection, path };
+        let wait = std::time::Duration::from_secs(30);
+        store.connection.busy_timeout(wait).map_err(wrap(&store.path))?;
+        if is_new {
+            store.create()?
+        } else {
+            store.check()?
+        }
+        store.pragma("journal_mode = WAL")?;
+        store.pragma("synchronous = NORMAL")?;
+        Ok(store)
+    }
+
+    fn create(&self) -> Result<(), StoreError> {
+        let script =
+            format!("BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; {TABLES} COMMIT;");
+        self.connection.execute_batch(&script).map_err(wrap(&self.path))
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        let application = self.number("PRAGMA application_id")?;
+        let format = self.number("PRAGMA user_version")?;
+        if application != APPLICATION {
+            return Err(StoreError::Damaged { path: self.path.clone() });
+        }
+        if format > FORMAT {
+            return Err(StoreError::Future { path: self.path.clone(), found: format, known: FORMAT });
+        }
+        // A file that was cut short shows at the first look at its pages.
+        let pages = self.number("PRAGMA page_count")?;
+        let size = self.number("PRAGMA page_size")?;
+        let length = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        if length < u64::try_from(size).unwrap_or(0) || pages == 0 {
+            return Err(StoreError::Damaged { path: self.path.clone() });
+        }
+        self.number("SELECT count(*) FROM meta").map(|_| ())
+    }
+
+    fn number(&self, query: &str) -> Result<i64, StoreError> {
+        self.connection.query_row(query, [], |row| row.get(0)).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                StoreError::Damaged { path: self.path.clone() }
+            }
+            _ if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+                StoreError::Damaged { path: self.path.clone() }
+            }
+            _ => wrap(&self.path)(error),
+        })
+    }
+
+    fn pragma(&self, text: &str) -> Result<(), StoreError> {
+        self.connection.execute_batch(&format!("PRAGMA {text};")).map_err(wrap(&self.path))
+    }
+
+    /// Runs `change` as one transaction that survives a power cut.
+    pub fn durably<T>(&self, change: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.pragma("synchronous = FULL")?;
+        let result = self.atomically(change);
+        self.pragma("synchronous = NORMAL")?;
+        result
+    }
+
+    /// Runs `change` as one transaction.
+    pub fn atomically<T>(&self, change: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(wrap(&self.path))?;
+        let result = change();
+        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        self.connection.execute_batch(end).map_err(wrap(&self.path))?;
+        result
+    }
+
+    /// A single value.
+    pub fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+        self.connection
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+            .optional()
+            .map_err(self.wrap())
+    }
+
+    /// Sets a single value.
+    pub fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        let statement = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
+        self.connection.execute(statement, params![key, value]).map(|_| ()).map_err(self.wrap())
+    }
+
+    /// Raises with each change that another connection makes.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        self.number("PRAGMA data_version")
+    }
+
+    pub(super) fn wrap(&self) -> impl FnOnce(rusqlite::Error) -> StoreError + use<> {
+        wrap(&self.path)
+    }
+}
+
+fn wrap(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |source| match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path },
+        _ => StoreError::Sqlite { path, source },
+    }
+}
