@@ -1,5 +1,7 @@
 //! Packet bytes, read and written where they lie. Offsets are masked and hidden from the optimiser, so that the verifier
-//! sees the one pointer that is checked be the one that is used.
+//! sees the one pointer that is checked be the one that is used. Headers lie at odd multiples of two and are still accessed
+//! by whole words: BPF's loads and stores need no alignment in packets, only on the stack, so the compiler must not be told
+//! that misaligned access is cheap everywhere.
 
 use core::hint::black_box;
 
@@ -49,8 +51,9 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     pub fn load_constant<const OFFSET: usize, T: Pod>(&self) -> Option<T> {
         let start = self.at_constant::<OFFSET>(size_of::<T>())?;
-        // SAFETY: the bytes were just found to lie inside the packet, and any bytes are a value of `T`.
-        Some(unsafe { (start as *const T).read_unaligned() })
+        // SAFETY: the bytes were just found to lie inside the packet, and any bytes are a value of `T`; packet loads need no
+        // alignment on this machine.
+        Some(unsafe { (start as *const T).read() })
     }
 
     /// Writes `value` at `offset`; whether it fits.
@@ -60,7 +63,7 @@ impl<'a> Frame<'a> {
             return false;
         };
         // SAFETY: the bytes were just found to lie inside the packet, which this program may write.
-        unsafe { (start as *mut T).write_unaligned(value) };
+        unsafe { (start as *mut T).write(value) };
         true
     }
 
@@ -76,7 +79,7 @@ impl Packet for Frame<'_> {
     fn load<T: Pod>(&self, offset: u32) -> Option<T> {
         let start = self.at(offset, size_of::<T>())?;
         // SAFETY: the bytes were just found to lie inside the packet, and any bytes are a value of `T`.
-        Some(unsafe { (start as *const T).read_unaligned() })
+        Some(unsafe { (start as *const T).read() })
     }
 
     #[inline(always)]

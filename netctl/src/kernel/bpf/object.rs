@@ -85,7 +85,7 @@ impl DataPlane {
         let program: &mut SchedClassifier = program.try_into().map_err(failed("find"))?;
         program.load().map_err(failed("load"))?;
         // A new pin takes the old one's place at once: nobody finds none.
-        let (path, fresh) = (self.program_path(name), self.program_path(&format!("{name}.new")));
+        let (path, fresh) = (self.program_path(name), self.program_path(&format!("{name}-new")));
         let _ = fs::remove_file(&fresh);
         program.pin(&fresh).map_err(|error| KernelError::file("pin at", &fresh)(std::io::Error::other(error)))?;
         fs::rename(&fresh, &path).map_err(KernelError::file("pin at", path))
