@@ -1,2 +1,9 @@
-//! The command line.
-fn main() {}
+//! The command line of netctl.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

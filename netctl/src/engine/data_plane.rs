@@ -1,5 +1,7 @@
 //! The data plane of an engine: loaded when it is first needed, hooked on every uplink, and taken down again.
 
+use std::collections::HashMap;
+
 use netctl_common::abi::{Mac, OUTSIDE, Reason, Settings, SourceAddress, Traffic, maps, settings_flags};
 
 use super::{Engine, Error, Result};
@@ -7,7 +9,7 @@ use crate::{
     failpoint::failpoint,
     kernel::{
         Interface, RuleKind,
-        bpf::{Attachment, Count, DIGEST, DataPlane, Limits, is_hooked},
+        bpf::{Attachment, Count, DIGEST, DataPlane, FlowEnd, Limits, is_hooked},
         sysctl::reserved_ports,
     },
     model::Endpoint,
@@ -212,6 +214,21 @@ impl Engine {
         let drops =
             self.data_plane.maps().verdicts()?.iter().filter(|count| dropped(count)).map(|c| c.total.packets).sum();
         Ok((traffic, drops))
+    }
+
+    /// The flows that are translated now, by the tuple of the side that began.
+    pub fn flows(&self) -> Result<Vec<(FlowEnd, FlowEnd)>> {
+        if !self.data_plane.is_loaded() {
+            return Ok(Vec::new());
+        }
+        let ends = self.data_plane.flow_ends()?;
+        let replies: HashMap<_, _> =
+            ends.iter().filter(|end| end.is_reply).map(|end| ((end.index, end.source.is_ipv4()), *end)).collect();
+        let originals = ends.iter().filter(|end| !end.is_reply);
+        let mut flows: Vec<_> =
+            originals.filter_map(|end| Some((*end, *replies.get(&(end.index, end.source.is_ipv4()))?))).collect();
+        flows.sort_unstable();
+        Ok(flows)
     }
 
     /// The pinned programs and maps.

@@ -1,7 +1,5 @@
 //! Networks: made, found, and taken down, in the state and in the kernel.
 
-use std::net::IpAddr;
-
 use ipnet::{IpNet, Ipv6Net};
 
 use super::{Engine, Error, GATEWAY_MAC, Result, open::timestamp};
@@ -211,10 +209,5 @@ impl Engine {
         let gone: std::result::Result<(), StoreError> =
             self.store.durably(|| self.store.delete::<Network>(&network.id));
         Ok(gone?)
-    }
-
-    /// Whether an address is a gateway of ours.
-    pub(super) fn is_gateway(&self, address: IpAddr) -> Result<bool> {
-        Ok(self.store.all::<Network>()?.iter().any(|(network, _)| network.gateways.contains(&address)))
     }
 }

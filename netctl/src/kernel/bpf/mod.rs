@@ -2,10 +2,12 @@
 
 mod attach;
 mod bpffs;
+mod flows;
 mod maps;
 mod object;
 mod probe;
 
 pub use attach::{Attachment, is_hooked};
+pub use flows::FlowEnd;
 pub use maps::{Count, Maps};
 pub use object::{DIGEST, DataPlane, Limits};

@@ -1,0 +1,288 @@
+//! The command line as clap reads it: Docker's words where Docker has them.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Container networking on an eBPF data plane.
+#[derive(Debug, Parser)]
+#[command(name = "netctl", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// What survives a reboot
+    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/netctl")]
+    pub state_dir: PathBuf,
+    /// What does not
+    #[arg(long, global = true, value_name = "DIR", default_value = "/run/netctl")]
+    pub run_dir: PathBuf,
+    /// Where programs and maps are pinned
+    #[arg(long, global = true, value_name = "DIR", default_value = "/sys/fs/bpf/netctl")]
+    pub bpffs: PathBuf,
+    /// The host's resolvers
+    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/resolv.conf")]
+    pub resolv_conf: PathBuf,
+    /// Which messages go to standard error: error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
+    pub log_level: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make, list, show and remove networks
+    #[command(subcommand)]
+    Network(Network),
+    /// Run a command in a container of its own
+    Run(Run),
+    /// List containers
+    Ps {
+        /// Also those that have ended
+        #[arg(short, long)]
+        all: bool,
+        /// Only identifiers
+        #[arg(short, long)]
+        quiet: bool,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show all that is known of containers
+    Inspect {
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Run a further command in a container
+    Exec {
+        name: String,
+        #[arg(required = true, last = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
+    /// Show where a container's ports are published
+    Port {
+        name: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show what a container has printed
+    Logs {
+        /// Go on until it ends
+        #[arg(short, long)]
+        follow: bool,
+        name: String,
+    },
+    /// Begin stopped containers again
+    Start {
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Stop containers
+    Stop {
+        /// Seconds from TERM to KILL
+        #[arg(short, long, default_value_t = 10, value_name = "SECONDS")]
+        time: u64,
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Stop containers and begin them again
+    Restart {
+        /// Seconds from TERM to KILL
+        #[arg(short, long, default_value_t = 10, value_name = "SECONDS")]
+        time: u64,
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Remove containers
+    Rm {
+        /// Also those that run
+        #[arg(short, long)]
+        force: bool,
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Give an existing network namespace its place on networks
+    Attach(Attach),
+    /// Take an attached namespace off its networks
+    Detach { name: String },
+    /// Load, show and take down the programs
+    #[command(subcommand)]
+    Dataplane(Dataplane),
+    /// Show packets, bytes, drops and connections of containers
+    Stats {
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Answer names and keep order until told to end
+    Serve {
+        /// Begun by another command
+        #[arg(long, hide = true)]
+        automatic: bool,
+    },
+    /// Print what a shell needs to complete our words
+    Completions { shell: clap_complete::Shell },
+    /// Stay with a container
+    #[command(hide = true)]
+    Monitor { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Network {
+    /// Make a network
+    Create(Create),
+    /// List networks
+    Ls {
+        /// Only identifiers
+        #[arg(short, long)]
+        quiet: bool,
+        /// All 64 digits of identifiers
+        #[arg(long)]
+        no_trunc: bool,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show all that is known of networks
+    Inspect {
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Remove networks
+    Rm {
+        #[arg(required = true, value_name = "NETWORK")]
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Create {
+    /// How packets travel
+    #[arg(short, long, default_value = "bridge")]
+    pub driver: String,
+    /// A subnet, at most one of each family
+    #[arg(long, value_name = "CIDR")]
+    pub subnet: Vec<String>,
+    /// The gateway of a subnet
+    #[arg(long, value_name = "IP")]
+    pub gateway: Vec<IpAddr>,
+    /// Without a way out
+    #[arg(long)]
+    pub internal: bool,
+    /// With an IPv6 subnet
+    #[arg(long)]
+    pub ipv6: bool,
+    /// A driver option
+    #[arg(short, long = "opt", value_name = "KEY=VALUE")]
+    pub option: Vec<String>,
+    /// A label
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
+    pub name: String,
+}
+
+/// Options that `run` and `attach` share.
+#[derive(Debug, Args)]
+pub struct Connection {
+    /// A network: NET, host, none, or name=NET,ip=,ip6=,alias=,mac-address=
+    #[arg(long, value_name = "NETWORK")]
+    pub network: Vec<String>,
+    /// An IPv4 address on the first network
+    #[arg(long, value_name = "IP")]
+    pub ip: Option<std::net::Ipv4Addr>,
+    /// An IPv6 address on the first network
+    #[arg(long, value_name = "IP")]
+    pub ip6: Option<std::net::Ipv6Addr>,
+    /// The MAC on the first network
+    #[arg(long, value_name = "MAC")]
+    pub mac_address: Option<String>,
+    /// A further name on the first network
+    #[arg(long, value_name = "NAME")]
+    pub network_alias: Vec<String>,
+    /// Publish a port: [HOSTIP:][HOSTPORT:]PORT[/tcp|udp]
+    #[arg(short, long, value_name = "PORT")]
+    pub publish: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Return once the command runs, and print the identifier
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Remove the container when the command has ended
+    #[arg(long)]
+    pub rm: bool,
+    /// A name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A host name
+    #[arg(long)]
+    pub hostname: Option<String>,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[arg(required = true, last = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Attach {
+    /// A name
+    #[arg(long)]
+    pub name: String,
+    /// A process in the namespace
+    #[arg(long, conflicts_with = "netns", required_unless_present = "netns")]
+    pub pid: Option<u32>,
+    /// A file that stands for the namespace
+    #[arg(long, value_name = "PATH")]
+    pub netns: Option<PathBuf>,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Dataplane {
+    /// Load the programs and hook them
+    Load {
+        /// Only this interface
+        #[arg(long, value_name = "DEV")]
+        dev: Vec<String>,
+        /// Flow records of each family
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(16..=4_194_304))]
+        flows: Option<u32>,
+    },
+    /// Take the programs down
+    Unload,
+    /// Show whether and where the programs are hooked
+    Status {
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show a table
+    Dump {
+        table: Table,
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+/// The tables that can be shown.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Table {
+    Endpoints,
+    Ports,
+    Flows,
+    Drops,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Format {
+    /// One JSON array
+    #[arg(long)]
+    pub json: bool,
+    /// `table`, or `json` for an object a line
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: String,
+}

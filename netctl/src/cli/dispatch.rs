@@ -1,0 +1,114 @@
+//! From arguments to verbs, and from their results to exit codes.
+
+use std::{io::Write, process::ExitCode, time::Duration};
+
+use clap::{CommandFactory, Parser};
+use netctl::{
+    engine::{Dirs, Engine, Error, Result},
+    runtime, serve,
+};
+
+use super::{
+    args::{Cli, Command, Dataplane, Global, Network},
+    attach, container, data_plane, inspect, logs, network, ps, run as run_verb, stats,
+};
+
+/// What a verb ends with: an exit code.
+pub type Outcome = Result<u8>;
+
+/// Reads the command line, runs the verb and tells its exit code.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap writes help to standard output and complaints to standard error.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    start_log(&cli.global.log_level);
+    let is_run = matches!(cli.command, Command::Run(_));
+    let dirs = dirs(&cli.global);
+    match verb(&dirs, cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "netctl: {error}");
+            // `run` keeps the usual codes for the command itself.
+            let code = error.exit_code();
+            ExitCode::from(if is_run && code == 1 { 125 } else { code })
+        }
+    }
+}
+
+fn verb(dirs: &Dirs, command: Command) -> Outcome {
+    match command {
+        Command::Network(command) => network_verb(dirs, command),
+        Command::Run(arguments) => run_verb::run(dirs, arguments),
+        Command::Ps { all, quiet, format } => ps::ps(dirs, all, quiet, &format),
+        Command::Inspect { names } => inspect::inspect(dirs, &names),
+        Command::Exec { name, command } => runtime::exec(dirs, &name, &command),
+        Command::Port { name, format } => container::port(dirs, &name, &format),
+        Command::Logs { follow, name } => logs::logs(dirs, &name, follow),
+        Command::Start { names } => container::each(&names, |name| started(runtime::start(dirs, name)?)),
+        Command::Stop { time, names } => {
+            container::each(&names, |name| runtime::stop(dirs, name, Duration::from_secs(time)))
+        }
+        Command::Restart { time, names } => container::each(&names, |name| {
+            runtime::stop(dirs, name, Duration::from_secs(time))?;
+            started(runtime::start(dirs, name)?)
+        }),
+        Command::Rm { force, names } => container::each(&names, |name| runtime::remove(dirs, name, force)),
+        Command::Attach(arguments) => attach::attach(dirs, arguments),
+        Command::Detach { name } => attach::detach(dirs, &name),
+        Command::Dataplane(command) => data_plane_verb(dirs, command),
+        Command::Stats { names, format } => stats::stats(dirs, &names, &format),
+        Command::Serve { automatic } => serve::serve(dirs, automatic).map(|()| 0),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "netctl", &mut std::io::stdout());
+            Ok(0)
+        }
+        Command::Monitor { id } => runtime::monitor(dirs, &id).map(|()| 0),
+    }
+}
+
+fn network_verb(dirs: &Dirs, command: Network) -> Outcome {
+    match command {
+        Network::Create(arguments) => network::create(dirs, arguments),
+        Network::Ls { quiet, no_trunc, format } => network::ls(dirs, quiet, no_trunc, &format),
+        Network::Inspect { names } => network::inspect(dirs, &names),
+        Network::Rm { names } => {
+            let code = container::each(&names, |name| Engine::open(dirs)?.remove_network(name));
+            serve::nudge(dirs);
+            code
+        }
+    }
+}
+
+fn data_plane_verb(dirs: &Dirs, command: Dataplane) -> Outcome {
+    match command {
+        Dataplane::Load { dev, flows } => Engine::open(dirs)?.load_data_plane(&dev, flows).map(|()| 0),
+        Dataplane::Unload => Engine::open(dirs)?.unload().map(|()| 0),
+        Dataplane::Status { format } => data_plane::status(dirs, &format),
+        Dataplane::Dump { table, format } => data_plane::dump(dirs, table, &format),
+    }
+}
+
+fn started(code: u8) -> Result<()> {
+    if code == 0 { Ok(()) } else { Err(Error::Monitor(format!("its command ended with code {code}"))) }
+}
+
+fn dirs(global: &Global) -> Dirs {
+    Dirs {
+        state: global.state_dir.clone(),
+        run: global.run_dir.clone(),
+        bpffs: global.bpffs.clone(),
+        resolv_conf: global.resolv_conf.clone(),
+    }
+}
+
+fn start_log(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_default();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second initialisation cannot happen here; without one there are no messages.
+    let _ = builder.with_ansi(false).without_time().try_init();
+}

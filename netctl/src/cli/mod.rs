@@ -1,0 +1,17 @@
+//! Arguments and words: what a user types, and what is printed. No decision about networks is made here.
+
+mod args;
+mod attach;
+mod container;
+mod data_plane;
+mod dispatch;
+mod inspect;
+mod logs;
+mod network;
+mod options;
+mod output;
+mod ps;
+mod run;
+mod stats;
+
+pub use dispatch::run;

@@ -1,0 +1,102 @@
+//! Options with a form of their own: KEY=VALUE, MAC addresses, networks with their settings, ports.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use netctl::{
+    engine::{Error, NetworkChoice, Result},
+    model::{PortError, PortSpec},
+};
+
+use super::args::Connection;
+
+/// KEY=VALUE pairs.
+pub fn pairs(items: &[String]) -> BTreeMap<String, String> {
+    let split = |item: &String| {
+        let (key, value) = item.split_once('=').unwrap_or((item, ""));
+        (key.to_owned(), value.to_owned())
+    };
+    items.iter().map(split).collect()
+}
+
+/// The ports of all `-p` options; every one that is wrong is told.
+pub fn ports(items: &[String]) -> Result<Vec<PortSpec>> {
+    let (mut ports, mut errors): (Vec<PortSpec>, Vec<PortError>) = (Vec::new(), Vec::new());
+    for item in items {
+        match PortSpec::parse(item) {
+            Ok(specs) => ports.extend(specs),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(ports) } else { Err(Error::Ports(errors)) }
+}
+
+/// The networks of `--network` and of the options for the first one.
+pub fn networks(connection: &Connection) -> Result<Vec<NetworkChoice>> {
+    let mut choices = connection.network.iter().map(|text| network(text)).collect::<Result<Vec<_>>>()?;
+    let has_settings = connection.ip.is_some()
+        || connection.ip6.is_some()
+        || connection.mac_address.is_some()
+        || !connection.network_alias.is_empty();
+    if choices.is_empty() && has_settings {
+        choices.push(NetworkChoice { name: "bridge".to_owned(), ..NetworkChoice::default() });
+    }
+    if let Some(first) = choices.first_mut() {
+        first.addresses.extend(connection.ip.map(IpAddr::V4));
+        first.addresses.extend(connection.ip6.map(IpAddr::V6));
+        first.aliases.extend(connection.network_alias.iter().cloned());
+        if let Some(text) = &connection.mac_address {
+            first.mac = Some(mac(text)?);
+        }
+    }
+    Ok(choices)
+}
+
+/// `NET`, or `name=NET,ip=,ip6=,alias=,mac-address=`.
+fn network(text: &str) -> Result<NetworkChoice> {
+    if !text.contains('=') {
+        return Ok(NetworkChoice { name: text.to_owned(), ..NetworkChoice::default() });
+    }
+    let mut choice = NetworkChoice::default();
+    for item in text.split(',') {
+        let (key, value) = item.split_once('=').unwrap_or((item, ""));
+        match key {
+            "name" => choice.name = value.to_owned(),
+            "alias" => choice.aliases.push(value.to_owned()),
+            "mac-address" => choice.mac = Some(mac(value)?),
+            "ip" | "ip6" => {
+                let address = value.parse().map_err(|_| Error::Unsupported(format!("the address {item}")))?;
+                choice.addresses.push(address);
+            }
+            _ => return Err(Error::Unsupported(format!("the network setting {key}"))),
+        }
+    }
+    Ok(choice)
+}
+
+fn mac(text: &str) -> Result<[u8; 6]> {
+    let invalid = || Error::Unsupported(format!("the MAC address {text:?} (write it as 02:42:ac:11:00:02, unicast)"));
+    let bytes: Vec<u8> = text
+        .split(':')
+        .map(|part| u8::from_str_radix(part, 16))
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|_| invalid())?;
+    let bytes: [u8; 6] = bytes.try_into().map_err(|_| invalid())?;
+    let is_group = bytes.first().is_some_and(|first| first & 1 != 0);
+    if is_group { Err(invalid()) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_a_name_or_settings() {
+        let plain = network("web").unwrap();
+        assert_eq!((plain.name.as_str(), plain.addresses.len()), ("web", 0));
+        let full = network("name=web,ip=172.30.0.9,alias=a,alias=b,mac-address=02:00:00:00:00:09").unwrap();
+        assert_eq!(full.aliases, ["a", "b"]);
+        assert_eq!(full.mac, Some([2, 0, 0, 0, 0, 9]));
+        assert!(network("name=web,colour=red").is_err());
+        assert!(mac("01:00:5e:00:00:01").is_err(), "a group address");
+    }
+}
