@@ -40,7 +40,7 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
     let running = container.state.status == Status::Running;
     Ok(json!({
         "Id": container.id,
-        "Name": format!("/{}", container.name),
+        "Name": container.name,
         "Created": container.created,
         "Engine": container.engine,
         "State": {

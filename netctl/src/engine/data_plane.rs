@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use netctl_common::abi::{Mac, OUTSIDE, Reason, Settings, SourceAddress, Traffic, maps, settings_flags};
 
-use super::{Engine, Error, Result};
+use super::{Engine, Error, Result, endpoints::RESOLVER_SLOT};
 use crate::{
     failpoint::failpoint,
     kernel::{
@@ -198,6 +198,7 @@ impl Engine {
             let name = match endpoint {
                 Some((endpoint, _)) => Some(self.container_name(&endpoint.container)?),
                 None if count.slot == OUTSIDE => None,
+                None if count.slot == RESOLVER_SLOT => Some("resolver".to_owned()),
                 None => Some(format!("slot {}", count.slot)),
             };
             named.push((name, count));

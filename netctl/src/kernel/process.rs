@@ -3,17 +3,19 @@
 use std::fs;
 
 /// When the process began, in clock ticks since boot (proc_pid_stat(5), field 22); `None` if there is no such process. One
-/// that has ended counts until its exit status was taken.
+/// that has ended counts as long as its parent may still take its exit status.
 pub fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything, parentheses too.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
-    if state == "X" {
+    let parent = fields.next()?;
+    // Nobody but init waits for the process of a monitor that was killed, and some inits never do.
+    if state == "X" || (state == "Z" && parent == "1") {
         return None;
     }
-    fields.nth(18)?.parse().ok()
+    fields.nth(17)?.parse().ok()
 }
 
 /// Whether the process of that pid is still the one that began then.

@@ -8,7 +8,9 @@ use ipnet::IpNet;
 /// A network as its names see it.
 #[derive(Debug, Clone)]
 pub struct Network {
+    /// Its number.
     pub id: u32,
+    /// Its name.
     pub name: String,
     /// Addresses in here are never asked about outside.
     pub subnets: Vec<IpNet>,
@@ -21,10 +23,13 @@ pub struct Network {
 /// A container's place on one network.
 #[derive(Debug, Clone)]
 pub struct Member {
+    /// The number of the network.
     pub network: u32,
     /// The same string on every network the container is on, and nobody else's.
     pub container: String,
+    /// Its IPv4 address.
     pub ipv4: Option<Ipv4Addr>,
+    /// Its IPv6 address.
     pub ipv6: Option<Ipv6Addr>,
     /// The container's name first, because addresses resolve back to it; then aliases, hostname, short id.
     pub names: Vec<String>,
@@ -33,12 +38,17 @@ pub struct Member {
 /// The record types a network has data of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// IPv4 addresses.
     A,
+    /// IPv6 addresses.
     Aaaa,
+    /// The name of an address.
     Ptr,
+    /// Anything else.
     Other,
 }
 
+/// What a network's zone has to say to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Never empty, in the order the members were given.
@@ -49,6 +59,7 @@ pub enum Answer {
     NoData,
     /// The name would be ours and does not exist (NXDOMAIN); it is not to be asked elsewhere.
     NoSuchName,
+    /// The zone has nothing to say; ask elsewhere.
     NotOurs,
 }
 

@@ -1,10 +1,12 @@
 //! The parts a privileged test is built from. Not the tests themselves.
 
 pub mod capture;
+pub mod host;
 pub mod namespace;
 pub mod process;
 pub mod wait;
 
 pub use capture::Capture;
+pub use host::{CLIENT4, CLIENT6, Ended, HOST4, HOST6, Host};
 pub use namespace::Namespace;
 pub use process::Child;
