@@ -1,4 +1,5 @@
 //! What the tests and benchmarks run on: namespaces, processes, captures, contestants and statistics. No product code.
 
 pub mod bench;
+pub mod demo;
 pub mod harness;

@@ -3,6 +3,7 @@
 pub mod docker_iptables;
 pub mod docker_rules;
 pub mod interleave;
+pub mod netctl;
 pub mod pinning;
 pub mod raw_veth;
 mod responder;
