@@ -28,6 +28,9 @@ pub fn run() -> ExitCode {
     };
     start_log(&cli.global.log_level);
     let is_run = matches!(cli.command, Command::Run(_));
+    if !matches!(cli.command, Command::Run(_) | Command::Serve { .. } | Command::Monitor { .. }) {
+        end_with_the_reader();
+    }
     let dirs = dirs(&cli.global);
     match verb(&dirs, cli.command) {
         Ok(code) => ExitCode::from(code),
@@ -38,6 +41,13 @@ pub fn run() -> ExitCode {
             ExitCode::from(if is_run && code == 1 { 125 } else { code })
         }
     }
+}
+
+/// A list whose reader has seen enough ends quietly, as other tools do; Rust would have it fail to write.
+fn end_with_the_reader() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: the default action is no handler of ours.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
 }
 
 fn verb(dirs: &Dirs, command: Command) -> Outcome {

@@ -42,7 +42,9 @@ pub fn start(dirs: &Dirs, reference: &str) -> Result<u8> {
     if let Origin::Run { log, .. } = &mut container.origin {
         *log = Some(path);
     }
-    spawn::begin(engine, dirs, &container, Mode::Detached).map_err(|(_, error)| error)
+    let control = spawn::prepare(&engine, dirs, &container, Mode::Detached)?;
+    drop(engine);
+    spawn::release(dirs, &container, control, Mode::Detached)
 }
 
 /// Removes a container; by force also one that runs.

@@ -39,29 +39,20 @@ pub fn run(dirs: &Dirs, spec: RunSpec, command: Vec<String>, mode: Mode, remove:
         *log = Some(dirs.container(container.id.as_str()).join("log"));
     }
     engine.record_container(&container)?;
-    match begin(engine, dirs, &container, mode) {
-        Ok(code) => Ok((container.id, code)),
-        Err((engine, error)) => {
-            if let Some(engine) = engine {
-                engine.abandon_container(&container)?;
-            }
+    match prepare(&engine, dirs, &container, mode) {
+        Ok(control) => {
+            drop(engine);
+            Ok((container.id.clone(), release(dirs, &container, control, mode)?))
+        }
+        Err(error) => {
+            engine.abandon_container(&container)?;
             Err(error)
         }
     }
 }
 
-/// Begins a recorded container, under the engine's lock until it is complete. A failure before that gives the engine back.
-pub(super) fn begin(
-    engine: Engine,
-    dirs: &Dirs,
-    container: &Container,
-    mode: Mode,
-) -> std::result::Result<u8, (Option<Engine>, Error)> {
-    let mut control = match prepare(&engine, dirs, container, mode) {
-        Ok(control) => control,
-        Err(error) => return Err((Some(engine), error)),
-    };
-    drop(engine);
+/// Lets a prepared container go, outside the lock, and waits as long as `mode` says. The command's exit code.
+pub(super) fn release(dirs: &Dirs, container: &Container, mut control: Control, mode: Mode) -> Result<u8> {
     if !container.attachments.is_empty()
         && let Err(error) = serve::ensure(dirs)
     {
@@ -69,10 +60,11 @@ pub(super) fn begin(
         tracing::warn!("{error}");
     }
     control.tell(&Message::Go);
-    finish(&mut control, mode).map_err(|error| (None, error))
+    finish(&mut control, mode)
 }
 
-fn prepare(engine: &Engine, dirs: &Dirs, container: &Container, mode: Mode) -> Result<Control> {
+/// Starts the monitor of a recorded container and builds its networks, up to where it has happened.
+pub(super) fn prepare(engine: &Engine, dirs: &Dirs, container: &Container, mode: Mode) -> Result<Control> {
     // The files have to be there before the process looks at them, with or without addresses.
     files::write(engine, container, &[])?;
     let mut control = start_monitor(dirs, container, mode)?;

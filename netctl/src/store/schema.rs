@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, config::DbConfig, params};
 
 use super::StoreError;
 
@@ -43,6 +43,9 @@ impl Store {
         let store = Self { connection, path };
         let wait = std::time::Duration::from_secs(30);
         store.connection.busy_timeout(wait).map_err(wrap(&store.path))?;
+        // Each command is a process of its own: merging the log at every end would cost each a flush to the disk.
+        let merges = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        store.connection.set_db_config(merges, true).map_err(wrap(&store.path))?;
         if is_new {
             store.create()?
         } else {

@@ -5,7 +5,7 @@ use std::{fs, mem, path::Path};
 use aya::programs::{
     LinkOrder, ProgramError, SchedClassifier, TcAttachType,
     links::{FdLink, PinnedLink},
-    tc::{self, NlOptions, TcAttachOptions, TcHandle},
+    tc::{self, NlOptions, SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions, TcHandle},
 };
 
 use super::DataPlane;
@@ -78,7 +78,8 @@ impl DataPlane {
 
     /// Puts the program that is pinned now in the place of the one on a container's host end.
     pub fn replace_on_container(&self, interface: &str) -> Result<()> {
-        self.attach_container(interface)
+        let mut program = self.program(CONTAINER_EGRESS)?;
+        replace_filter(&mut program, CONTAINER_EGRESS, interface)
     }
 
     /// Removes `uplink_ingress` from an interface.
@@ -103,13 +104,22 @@ fn attach_filter(program: &mut SchedClassifier, name: &'static str, interface: &
         Ok(()) | Err(tc::TcError::AlreadyAttached) => {}
         Err(error) => return Err(failed("attach", name)(error.into())),
     }
-    // What sits in our place is an older program of ours. Nothing there is the rule.
-    let _ = tc::qdisc_detach_program(interface, TcAttachType::Ingress, name);
     let options = TcAttachOptions::Netlink(NlOptions { priority: PRIORITY, handle: HANDLE, classid: None });
     let id = program.attach_with_options(interface, TcAttachType::Ingress, options).map_err(failed("attach", name))?;
-    let link = program.take_link(id).map_err(failed("attach", name))?;
-    // Dropping it would detach the program.
-    mem::forget(link);
+    keep(program, id, name)
+}
+
+/// The kernel changes the program of the filter that is there; no packet finds none.
+fn replace_filter(program: &mut SchedClassifier, name: &'static str, interface: &str) -> Result<()> {
+    let found = SchedClassifierLink::attached(interface, TcAttachType::Ingress, PRIORITY, HANDLE, None)
+        .map_err(KernelError::system("find the filter"))?;
+    let id = program.attach_to_link(found).map_err(failed("replace", name))?;
+    keep(program, id, name)
+}
+
+/// Dropping a filter's guard would detach the program.
+fn keep(program: &mut SchedClassifier, id: SchedClassifierLinkId, name: &'static str) -> Result<()> {
+    mem::forget(program.take_link(id).map_err(failed("attach", name))?);
     Ok(())
 }
 
