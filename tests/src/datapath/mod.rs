@@ -1,0 +1,10 @@
+//! The data plane's programs, run in the kernel on single packets (BPF_PROG_TEST_RUN). Nothing is attached to an interface
+//! and nothing is sent: where a packet would have gone, no test here can tell.
+
+pub mod counters;
+mod host;
+mod program;
+mod tables;
+
+pub use host::KernelHost;
+pub use program::{CONTAINER_EGRESS, Outcome, Program, Size, UPLINK_INGRESS, returned};
