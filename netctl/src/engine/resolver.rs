@@ -14,6 +14,7 @@ use crate::{
     kernel::{Netlink, Netns, Route, Veth, index_of, is_alive, sysctl},
     model::{Container, Driver, Endpoint, Network},
     names,
+    store::{Phase, Store},
 };
 
 /// The router that the resolver's namespace sees: nobody's address, with the gateways' MAC.
@@ -104,18 +105,20 @@ impl Engine {
     fn resolver_link(&self) -> Result<String> {
         Ok(format!("ncr{:08x}", self.table()?))
     }
+}
 
-    /// What the resolver has to know now.
-    pub fn resolver(&self) -> Result<Resolver> {
-        let networks = self.networks()?;
-        let endpoints = self.store.all::<Endpoint>()?;
-        let containers = self.store.all::<Container>()?;
+impl Resolver {
+    /// What the resolver has to know now. It reads one state of the file, complete changes only, and takes no lock.
+    pub fn read(store: &Store) -> Result<Self> {
+        let networks: Vec<Network> = complete(store.all()?);
+        let endpoints: Vec<Endpoint> = complete(store.all()?);
+        let containers: Vec<Container> = complete(store.all()?);
         let bridges = || networks.iter().filter(|network| network.driver == Driver::Bridge);
         let mut members = Vec::new();
-        for (endpoint, _) in &endpoints {
+        for endpoint in &endpoints {
             let network = networks.iter().find(|network| network.id == endpoint.network);
-            let container = containers.iter().find(|(container, _)| container.id == endpoint.container);
-            if let (Some(network), Some((container, _))) = (network, container) {
+            let container = containers.iter().find(|container| container.id == endpoint.container);
+            if let (Some(network), Some(container)) = (network, container) {
                 members.push(member(network, container, endpoint));
             }
         }
@@ -126,11 +129,15 @@ impl Engine {
             names_enabled: network.has_names(),
             internal: network.internal,
         });
-        Ok(Resolver {
+        Ok(Self {
             zones: names::Zones::new(zones.collect(), &members),
-            gateways: bridges().map(|network: &Network| (network.number, network.gateways.clone())).collect(),
+            gateways: bridges().map(|network| (network.number, network.gateways.clone())).collect(),
         })
     }
+}
+
+fn complete<T>(rows: Vec<(T, Phase)>) -> Vec<T> {
+    rows.into_iter().filter(|(_, phase)| *phase == Phase::Ready).map(|(item, _)| item).collect()
 }
 
 fn member(network: &Network, container: &Container, endpoint: &Endpoint) -> names::Member {

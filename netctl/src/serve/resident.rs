@@ -16,9 +16,10 @@ use tokio::{
 
 use super::sockets;
 use crate::{
-    engine::{Dirs, Engine, Error, Result},
+    engine::{Dirs, Engine, Error, Resolver, Result},
     kernel::{KernelError, Netns, start_time},
     names::{Names, Upstreams},
+    store::Store,
 };
 
 /// How often containers that have vanished and interfaces that are new are looked for.
@@ -85,7 +86,13 @@ fn raise_descriptor_limit() {
 async fn reside(dirs: &Dirs, netns: Netns) -> Result<()> {
     let failed = |action| KernelError::system(action);
     let names = Names::new(Upstreams::new(dirs.resolv_conf.clone()));
-    let mut resident = Resident { dirs: dirs.clone(), netns: Arc::new(netns), names, listening: HashMap::new() };
+    let mut resident = Resident {
+        dirs: dirs.clone(),
+        store: Store::open(&dirs.state)?,
+        netns: Arc::new(netns),
+        names,
+        listening: HashMap::new(),
+    };
     resident.sync().await?;
     let _ = fs::remove_file(dirs.serve_socket());
     let listener = UnixListener::bind(dirs.serve_socket()).map_err(failed("bind the control socket"))?;
@@ -108,6 +115,7 @@ async fn reside(dirs: &Dirs, netns: Netns) -> Result<()> {
 
 struct Resident {
     dirs: Dirs,
+    store: Store,
     netns: Arc<Netns>,
     names: Names,
     listening: HashMap<u32, Vec<std::net::IpAddr>>,
@@ -130,8 +138,7 @@ impl Resident {
 
     /// Takes over all that is recorded: names, and sockets for networks that are new.
     async fn sync(&mut self) -> Result<()> {
-        let dirs = self.dirs.clone();
-        let resolver = blocking(move || Engine::open_as_is(&dirs)?.resolver()).await?;
+        let resolver = Resolver::read(&self.store)?;
         self.names.set_zones(resolver.zones);
         let gone: Vec<u32> = self
             .listening

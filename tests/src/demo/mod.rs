@@ -5,5 +5,6 @@ mod nginx;
 mod scenes;
 mod script;
 
+pub use comparison::measure;
 pub use nginx::Nginx;
 pub use script::run;
