@@ -1,0 +1,139 @@
+//! The way out: the world sees the host, answers and errors find their way back.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use anyhow::{Context, Result};
+use netctl_tests::harness::{CLIENT4, CLIENT6, Capture, HOST4, HOST6, Host};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket};
+
+use crate::counters::{Drops, drops, moves};
+use crate::topology::{Container, DEADLINE, PORT, Place, ask_again, exchange, network, seen, udp, whoami};
+
+#[test]
+fn the_world_sees_the_hosts_address() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    let container = Container::idle(&host, "web", "inside", &[])?;
+    let _server = whoami(&host.client)?;
+    let pings = Capture::start(&host.client, "outside", "icmp[0] == 8 or (icmp6 and ip6[40] == 128)")?;
+    moves(&host, Some("inside"), &[], || {
+        for (to, public) in [(CLIENT4, HOST4), (CLIENT6, HOST6)] {
+            assert_eq!(seen(&container, SocketAddr::new(to.parse()?, PORT))?, public.parse::<IpAddr>()?);
+            container.exec(&["ping", "-q", "-c", "3", "-i", "0.01", "-W", "5", to])?;
+        }
+        Ok(())
+    })?;
+    let pings = pings.stop()?;
+    assert_eq!(pings.len(), 6, "{pings:#?}");
+    assert_eq!(pings.iter().filter(|line| line.contains(&format!(" {HOST4} > {CLIENT4}"))).count(), 3, "{pings:#?}");
+    assert_eq!(pings.iter().filter(|line| line.contains(&format!(" {HOST6} > {CLIENT6}"))).count(), 3, "{pings:#?}");
+    assert_eq!(container.stat("connections")?, 6);
+    host.finish()
+}
+
+#[test]
+fn two_containers_with_the_same_source_port_reach_the_same_server() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    let containers = [Container::idle(&host, "web", "one", &[])?, Container::idle(&host, "web", "two", &[])?];
+    let _server = whoami(&host.client)?;
+    for (server, public, port) in [(CLIENT4, HOST4, 5554), (CLIENT6, HOST6, 5556)] {
+        let to = SocketAddr::new(server.parse()?, PORT);
+        let any = if to.is_ipv4() { "0.0.0.0" } else { "::" };
+        let mut open = Vec::new();
+        for container in &containers {
+            open.push(container.inside(|| -> Result<_> {
+                let datagrams = UdpSocket::bind((any, port))?;
+                datagrams.connect(to)?;
+                datagrams.set_read_timeout(Some(DEADLINE))?;
+                Ok((datagrams, connect_from(SocketAddr::new(any.parse()?, port), to)?))
+            })??);
+        }
+        let mut answers = Vec::new();
+        for (container, (datagrams, stream)) in containers.iter().zip(&open) {
+            answers.push((ask_again(stream, container.name.as_bytes())?, container));
+            answers.push((exchange(datagrams, container.name.as_bytes())?, container));
+        }
+        for (answer, container) in answers {
+            assert!(answer.starts_with(&format!("{public} ")) && answer.ends_with(&container.name), "{answer}");
+        }
+    }
+    for container in &containers {
+        assert_eq!((container.stat("connections")?, drops(&host, Some(&container.name))?), (4, Drops::new()));
+    }
+    host.finish()
+}
+
+/// A connection from a chosen port; made in the calling thread's namespace.
+fn connect_from(own: SocketAddr, to: SocketAddr) -> Result<TcpStream> {
+    let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let fd: OwnedFd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    bind(fd.as_raw_fd(), &SockaddrStorage::from(own))?;
+    connect(fd.as_raw_fd(), &SockaddrStorage::from(to))?;
+    let stream = TcpStream::from(fd);
+    stream.set_read_timeout(Some(DEADLINE))?;
+    Ok(stream)
+}
+
+#[test]
+fn a_packet_with_its_last_hop_earns_time_exceeded_from_the_gateway() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    let container = Container::idle(&host, "web", "inside", &[])?;
+    let outside = Capture::start(&host.client, "outside", "icmp or icmp6 and ip6[40] == 128")?;
+    // The first packet of a flow and a later one take different ways through the programs.
+    let told = container.command("ping")?.args(["-c", "2", "-i", "0.01", "-W", "5", "-t", "1", CLIENT4]).output()?;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert_eq!(told.matches("Time to live exceeded").count(), 2, "{told}");
+    assert!(told.contains(&format!("From {}", container.gateway4)), "{told}");
+    assert_eq!(host.verdicts("earns_icmp_error")?, 2);
+    // The host's IPv6 router would answer with the container's address on the wrong side: it is dropped by name.
+    moves(&host, Some("inside"), &[("cannot_forward", 1)], || {
+        Ok(container.command("ping")?.args(["-c", "1", "-W", "0.1", "-t", "1", CLIENT6]).output()?)
+    })?;
+    assert_eq!(outside.stop()?, Vec::<String>::new());
+    host.finish()
+}
+
+#[test]
+fn a_closed_port_outside_refuses_a_container() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    let container = Container::idle(&host, "web", "inside", &[])?;
+    moves(&host, Some("inside"), &[], || {
+        for to in [CLIENT4, CLIENT6] {
+            assert_refused(&container, SocketAddr::new(to.parse()?, 9))?;
+        }
+        Ok(())
+    })?;
+    assert!(container.stat("rx_packets")? >= 2, "the errors were delivered");
+    host.finish()
+}
+
+#[test]
+fn a_published_service_answers_datagrams_and_a_closed_one_refuses_them() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    let publish = ["-p", "8080:7000", "-p", "8080:7000/udp", "-p", "8081:9/udp"];
+    let server = Container::whoami(&host, "web", "server", &publish)?;
+    moves(&host, Some("server"), &[], || {
+        for (to, client) in [(HOST4, CLIENT4), (HOST6, CLIENT6)] {
+            assert_eq!(seen(&host.client, SocketAddr::new(to.parse()?, 8080))?, client.parse::<IpAddr>()?);
+            assert_refused(&host.client, SocketAddr::new(to.parse()?, 8081))?;
+        }
+        Ok(())
+    })?;
+    assert_eq!(server.stat("connections")?, 6);
+    host.finish()
+}
+
+fn assert_refused(from: &impl Place, to: SocketAddr) -> Result<()> {
+    let answer = from.inside(|| -> Result<_> { Ok(exchange(&udp(to.ip(), to.port())?, b"anybody?")) })?;
+    let error = answer?.err().with_context(|| format!("{to} answers"))?;
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{to}: {error}");
+    Ok(())
+}
