@@ -34,6 +34,11 @@ pub fn container_egress(context: TcContext) -> i32 {
     let Some(header) = frame.load_constant::<0, Ethernet>() else {
         return verdict::drop(&frame, hook, Reason::Malformed);
     };
+    // The kernel has taken the tag off the frame and would put it on again wherever the packet leaves.
+    // SAFETY: the context is valid while the program runs.
+    if unsafe { (*context.as_ptr().cast::<__sk_buff>()).vlan_present } != 0 {
+        return verdict::drop(&frame, hook, Reason::UnknownEthertype);
+    }
     match header.ethertype {
         ethernet::TYPE_IPV4 => match ipv4(&context, slot, header.source()) {
             undecided @ (stage::BEGIN | stage::ROUTE) => {

@@ -1,6 +1,6 @@
 //! What comes in on an interface that is not ours. What is none of our business goes on to the next program.
 
-use aya_ebpf::{macros::classifier, programs::TcContext};
+use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::TcContext};
 use netctl_common::{
     abi::Reason,
     datapath::{Parsed, V4, V6, Verdict, pipeline},
@@ -19,6 +19,9 @@ const SUFFICIENT: u32 = 14 + 40 + 20;
 #[classifier]
 pub fn uplink_ingress(context: TcContext) -> i32 {
     let frame = Frame::new(&context, SUFFICIENT);
+    if is_tagged(&context) {
+        return verdict::pass(&frame, Hook::uplink(), Reason::NotOurs);
+    }
     let ethertype = frame.load_constant::<0, Ethernet>().map(|header| header.ethertype);
     match ethertype {
         Some(ethernet::TYPE_IPV4) => match ipv4(&context) {
@@ -39,6 +42,15 @@ pub fn uplink_ingress(context: TcContext) -> i32 {
         },
         _ => verdict::pass(&frame, Hook::uplink(), Reason::NotOurs),
     }
+}
+
+/// Whether the packet belongs to a VLAN: its interface is an uplink of its own. The tag of VLAN 0 is a priority, no more.
+#[inline(always)]
+fn is_tagged(context: &TcContext) -> bool {
+    const VLAN: u32 = 0xfff;
+    // SAFETY: the context is valid while the program runs.
+    let tag = unsafe { (*context.as_ptr().cast::<__sk_buff>()).vlan_tci };
+    tag & VLAN != 0
 }
 
 #[inline(never)]
