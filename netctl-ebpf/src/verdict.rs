@@ -8,7 +8,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use netctl_common::{
-    abi::{Counter, CounterKey, DIRECTION_EGRESS, Ip4, Ip6, OUTSIDE, Reason, Traffic},
+    abi::{Counter, CounterKey, DIRECTION_EGRESS, EARNS_ERROR_MARK, Ip4, Ip6, OUTSIDE, Reason, Traffic},
     datapath::{Family, V4, V6, Verdict, action},
     wire::{
         arp::Arp,
@@ -92,6 +92,7 @@ pub fn carry_out<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F:
         }
         action::EARN_ERROR => {
             count(hook, hook.slot, verdict.reason, length);
+            frame.context().set_mark(EARNS_ERROR_MARK);
             // SAFETY: the helper takes an interface index and a flag.
             unsafe { bpf_redirect(verdict.ifindex, u64::from(BPF_F_INGRESS)) as i32 }
         }

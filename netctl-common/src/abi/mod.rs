@@ -18,5 +18,5 @@ pub use endpoint::{AddressKey, Endpoint, endpoint_flags};
 pub use flow::{End, Flow, FlowKey, FlowReference, FlowState, OUTSIDE, Scope, flow_state};
 pub use publication::{Publication, PublicationKey};
 pub use reason::{Outcome, Reason};
-pub use settings::{Settings, SourceAddress, settings_flags};
+pub use settings::{EARNS_ERROR_MARK, Settings, SourceAddress, settings_flags};
 pub use word::{LongWord, Shared, Word};

@@ -10,6 +10,11 @@ pub mod settings_flags {
     pub const CHECKSUM_KNOWS_IPV6: u32 = 1 << 2;
 }
 
+/// The mark of a packet that is passed up to earn an ICMP error. Before the host's router forwards a packet, and so before
+/// it refuses to, its reverse path filter looks for the way to the sender as if from the uplink, where containers are
+/// unreachable. A rule for this mark shows it the way.
+pub const EARNS_ERROR_MARK: u32 = 0x6e63_7401;
+
 /// Settings of one engine.
 #[repr(C)]
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]

@@ -62,6 +62,7 @@ impl Engine {
         }
         let (netlink, table) = (self.netlink()?, self.table()?);
         netlink.add_rules(RuleKind::FromHost, FROM_HOST_PRIORITY, table)?;
+        netlink.add_rules(RuleKind::EarnsError, FROM_HOST_PRIORITY, table)?;
         netlink.add_rules(RuleKind::Everybody, FORBID_PRIORITY, table + 1)?;
         failpoint("load.rules");
         if was_loaded {
@@ -161,6 +162,7 @@ impl Engine {
         self.take_down_networks()?;
         let (netlink, table) = (self.netlink()?, self.table()?);
         netlink.delete_rules(RuleKind::FromHost, FROM_HOST_PRIORITY, table)?;
+        netlink.delete_rules(RuleKind::EarnsError, FROM_HOST_PRIORITY, table)?;
         netlink.delete_rules(RuleKind::Everybody, FORBID_PRIORITY, table + 1)?;
         failpoint("unload.rules");
         if let Some(reserved) = self.store.meta("reserved")? {

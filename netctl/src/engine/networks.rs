@@ -135,9 +135,10 @@ impl Engine {
         netlink.add_anchor(&anchor, &format!("netctl:network:{}", network.name), GATEWAY_MAC, network.mtu())?;
         failpoint("network.anchor");
         // Only our own interface forwards; the host's setting stays as it is. A strict reverse path filter would refuse
-        // what arrives here on its way to an ICMP error.
+        // what arrives here on its way to an ICMP error, and a loose one has to heed the mark.
         sysctl::set_for_interface("ipv4", &anchor, "forwarding", "1")?;
         sysctl::set_for_interface("ipv4", &anchor, "rp_filter", "2")?;
+        sysctl::set_for_interface("ipv4", &anchor, "src_valid_mark", "1")?;
         let has_ipv6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
         if has_ipv6 {
             sysctl::set_for_interface("ipv6", &anchor, "addr_gen_mode", "1")?;

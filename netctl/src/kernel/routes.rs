@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
+use netctl_common::abi::EARNS_ERROR_MARK;
 use netlink_packet_route::{
     AddressFamily,
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType},
@@ -40,6 +41,8 @@ pub struct Route {
 pub enum RuleKind {
     /// Those that the host itself sends.
     FromHost,
+    /// Those that are passed up to earn an ICMP error.
+    EarnsError,
     /// All.
     Everybody,
 }
@@ -130,8 +133,10 @@ fn rule(family: AddressFamily, kind: RuleKind, priority: u32, table: u32) -> Rul
     message.attributes.push(RuleAttribute::Priority(priority));
     message.attributes.push(RuleAttribute::Table(table));
     message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL)));
-    if kind == RuleKind::FromHost {
-        message.attributes.push(RuleAttribute::Iifname("lo".to_owned()));
+    match kind {
+        RuleKind::FromHost => message.attributes.push(RuleAttribute::Iifname("lo".to_owned())),
+        RuleKind::EarnsError => message.attributes.push(RuleAttribute::FwMark(EARNS_ERROR_MARK)),
+        RuleKind::Everybody => {}
     }
     message
 }
