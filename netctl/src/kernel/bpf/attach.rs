@@ -102,6 +102,8 @@ pub fn is_hooked(data_plane: &DataPlane, ifindex: u32) -> bool {
 fn attach_filter(program: &mut SchedClassifier, name: &'static str, interface: &str) -> Result<()> {
     match tc::qdisc_add_clsact(interface) {
         Ok(()) | Err(tc::TcError::AlreadyAttached) => {}
+        // Another's, which serves as well.
+        Err(tc::TcError::NetlinkError(error)) if error.raw_os_error() == Some(nix::libc::EEXIST) => {}
         Err(error) => return Err(failed("attach", name)(error.into())),
     }
     let options = TcAttachOptions::Netlink(NlOptions { priority: PRIORITY, handle: HANDLE, classid: None });
