@@ -8,7 +8,7 @@ use netctl_common::{
     testkit::{Datagram, GATEWAY_MAC, datagram, ip},
     wire::{Pod, arp::Arp, ethernet, ethernet::Ethernet},
 };
-use netctl_tests::harness::{CLIENT4, CLIENT6, Host};
+use netctl_tests::harness::{CLIENT4, CLIENT6, Capture, Host};
 
 use crate::counters::moves;
 use crate::topology::{Container, PORT, network, seen, send_frames, whoami};
@@ -172,6 +172,7 @@ fn router_messages_of_a_container_are_dropped() -> Result<()> {
     })
 }
 
+/// Regression: the kernel takes a VLAN's tag off before programs see the frame, and puts it on again on the uplink.
 #[test]
 fn what_is_neither_ip_nor_arp_is_dropped() -> Result<()> {
     with_liar(|host, evil, victim| {
@@ -181,6 +182,12 @@ fn what_is_neither_ip_nor_arp_is_dropped() -> Result<()> {
                 [&victim.mac.bytes()[..], &evil.mac.bytes()[..], &kind.to_be_bytes(), &[0, 0, 8, 0], &inner].concat()
             })
             .into();
-        dropped(host, evil, "unknown_ethertype", &frames)
+        dropped(host, evil, "unknown_ethertype", &frames)?;
+        let outside = Capture::start(&host.client, "outside", "vlan")?;
+        let packet = datagram(&evil.ip4.to_string(), CLIENT4).udp(1, PORT).between(evil.mac, GATEWAY_MAC);
+        let (addresses, rest) = packet.split_at(12);
+        dropped(host, evil, "unknown_ethertype", &[[addresses, &[0x81, 0, 0, 5], rest].concat()])?;
+        assert_eq!(outside.stop()?, Vec::<String>::new());
+        Ok(())
     })
 }

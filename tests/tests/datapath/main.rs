@@ -1,8 +1,13 @@
 //! The data plane with real packets: what users see, and which counters moved. Needs root.
 
 mod counters;
+mod download;
+mod forwarding;
+mod full_table;
 mod host_and_hairpin;
 mod hostile_container;
+mod hostile_outside;
 mod isolation;
 mod masquerade;
+mod survival;
 mod topology;
