@@ -13,6 +13,14 @@ pub enum StoreError {
         /// SQLite's answer.
         source: rusqlite::Error,
     },
+    /// The file system refused.
+    #[error("the state file {path} cannot be made: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// It is no state file of ours.
     #[error("{path} is damaged or not a netctl state file; put a copy of it aside and restore a backup", path = path.display())]
     Damaged {

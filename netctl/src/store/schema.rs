@@ -1,7 +1,8 @@
 //! The state file: opened, checked, and its tables made.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -38,7 +39,12 @@ impl Store {
     /// we are is refused and left as it is.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join("state.db");
-        let is_new = fs::metadata(&path).map_or(true, |metadata| metadata.len() == 0);
+        if !path.exists() {
+            create(&path)?;
+        }
+        if is_cut_short(&path) {
+            return Err(StoreError::Damaged { path });
+        }
         let connection = Connection::open(&path).map_err(wrap(&path))?;
         let store = Self { connection, path };
         let wait = std::time::Duration::from_secs(30);
@@ -46,20 +52,10 @@ impl Store {
         // Each command is a process of its own: merging the log at every end would cost each a flush to the disk.
         let merges = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         store.connection.set_db_config(merges, true).map_err(wrap(&store.path))?;
-        if is_new {
-            store.create()?
-        } else {
-            store.check()?
-        }
+        store.check()?;
         store.pragma("journal_mode = WAL")?;
         store.pragma("synchronous = NORMAL")?;
         Ok(store)
-    }
-
-    fn create(&self) -> Result<(), StoreError> {
-        let script =
-            format!("BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; {TABLES} COMMIT;");
-        self.connection.execute_batch(&script).map_err(wrap(&self.path))
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -70,13 +66,6 @@ impl Store {
         }
         if format > FORMAT {
             return Err(StoreError::Future { path: self.path.clone(), found: format, known: FORMAT });
-        }
-        // A file that was cut short shows at the first look at its pages.
-        let pages = self.number("PRAGMA page_count")?;
-        let size = self.number("PRAGMA page_size")?;
-        let length = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
-        if length < u64::try_from(size).unwrap_or(0) || pages == 0 {
-            return Err(StoreError::Damaged { path: self.path.clone() });
         }
         self.number("SELECT count(*) FROM meta").map(|_| ())
     }
@@ -136,6 +125,35 @@ impl Store {
     pub(super) fn wrap(&self) -> impl FnOnce(rusqlite::Error) -> StoreError + use<> {
         wrap(&self.path)
     }
+}
+
+/// A new file takes its place complete: one that is there and empty was cut short.
+fn create(path: &Path) -> Result<(), StoreError> {
+    let part = path.with_extension("db.part");
+    // What a dead command left.
+    let _ = fs::remove_file(&part);
+    let script =
+        format!("BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; {TABLES} COMMIT;");
+    Connection::open(&part).and_then(|connection| connection.execute_batch(&script)).map_err(wrap(&part))?;
+    fs::rename(&part, path).map_err(|source| StoreError::File { path: path.to_owned(), source })
+}
+
+/// Whether the file lacks bytes that its own header counts (SQLite's file format, section 1.3). While a log lies beside
+/// it, the two belong together and SQLite judges them.
+fn is_cut_short(path: &Path) -> bool {
+    let has_log = fs::metadata(path.with_extension("db-wal")).is_ok_and(|log| log.len() > 0);
+    let mut header = [0; 100];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header).and_then(|()| file.metadata()));
+    let Ok(metadata) = read else {
+        return true;
+    };
+    let [.., size_high, size_low] = *header.first_chunk::<18>().unwrap_or(&[0; 18]);
+    let [.., a, b, c, d] = *header.first_chunk::<32>().unwrap_or(&[0; 32]);
+    let page = match u64::from(u16::from_be_bytes([size_high, size_low])) {
+        1 => 65_536,
+        size => size,
+    };
+    !has_log && metadata.len() < page.saturating_mul(u32::from_be_bytes([a, b, c, d]).into())
 }
 
 fn wrap(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError + use<> {
