@@ -45,7 +45,7 @@ pub enum KernelError {
         cure: &'static str,
     },
     /// The programs could not be loaded.
-    #[error("cannot load the data plane: {0}")]
+    #[error("cannot load the data plane: {}", causes(.0))]
     Load(#[from] Box<aya::EbpfError>),
     /// A program could not be used.
     #[error("cannot {action} program {program}: {source}")]
@@ -107,4 +107,10 @@ impl KernelError {
         let path = path.into();
         move |source| Self::File { action, path, source }
     }
+}
+
+/// An error with all that it was caused by.
+fn causes(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -7,18 +7,32 @@ use aya::{
     programs::{SchedClassifier, TestRunOptions},
 };
 use netctl_common::abi::settings_flags;
+use nix::{errno::Errno, libc};
 
 use crate::kernel::{KernelError, Result};
 
 /// Refuses a kernel that lacks what the programs need.
 pub fn requirements() -> Result<()> {
-    if !Path::new("/sys/kernel/btf/vmlinux").exists() && std::env::var_os("NETCTL_ASSUME_BTF").is_none() {
+    if !has_ebpf() {
+        return Err(KernelError::MissingFeature {
+            feature: "bpf system call",
+            cure: "boot one built with CONFIG_BPF_SYSCALL, and run netctl where no seccomp filter forbids the call",
+        });
+    }
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
         return Err(KernelError::MissingFeature {
             feature: "BTF (/sys/kernel/btf/vmlinux)",
             cure: "boot one built with CONFIG_DEBUG_INFO_BTF, as all distributions' since 2021 are",
         });
     }
     Ok(())
+}
+
+/// An empty request is refused in one way where the call is known, and in another where it is not.
+fn has_ebpf() -> bool {
+    // SAFETY: with a length of 0 nothing is read or written.
+    let answer = unsafe { libc::syscall(libc::SYS_bpf, 0, std::ptr::null::<u8>(), 0) };
+    answer >= 0 || Errno::last() != Errno::ENOSYS
 }
 
 /// The optional helpers' flags that this kernel takes, as bits of `settings_flags`.
