@@ -3,9 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use super::{KernelError, Result};
+
+/// How long killed processes are given to be gone.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A container's control group.
 #[derive(Debug)]
@@ -44,8 +48,14 @@ impl Cgroup {
         fs::read_to_string(self.path.join("cgroup.events")).is_ok_and(|events| events.contains("populated 1"))
     }
 
-    /// Removes the group once it is empty, and its parent once that is.
+    /// Ends what is still in the group and removes it, and its parent once that is empty.
     pub fn remove(&self) {
+        if self.is_populated() && self.kill().is_ok() {
+            let deadline = Instant::now() + PATIENCE;
+            while self.is_populated() && Instant::now() < deadline {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+        }
         // A group that is not empty yet stays until the next command finds it so.
         let _ = fs::remove_dir(&self.path);
         let _ = self.path.parent().map(fs::remove_dir);
