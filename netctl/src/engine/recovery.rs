@@ -2,6 +2,7 @@
 
 use super::{Engine, Result};
 use crate::{
+    failpoint::failpoint,
     kernel::{Cgroup, index_of, is_alive},
     model::{Container, Endpoint, Network, Origin, Status},
     store::Phase,
@@ -70,6 +71,7 @@ impl Engine {
     /// Removes a container with all that belongs to it.
     pub(super) fn erase_container(&self, container: &Container) -> Result<()> {
         self.store.set_phase::<Container>(&container.id, Phase::Removing)?;
+        failpoint("container.leaving");
         for endpoint in self.store.endpoints_of(&container.id)? {
             self.remove_endpoint(&endpoint)?;
         }

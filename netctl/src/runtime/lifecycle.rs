@@ -10,6 +10,7 @@ use nix::{
 use super::{Mode, spawn};
 use crate::{
     engine::{Dirs, Engine, Error, Result},
+    failpoint::failpoint,
     kernel::{Cgroup, is_alive},
     model::{Container, Origin, Status},
 };
@@ -75,6 +76,7 @@ fn end(container: &Container, signal: Signal, patience: Duration) {
     let process = Pid::from_raw(pid.cast_signed());
     // One that has just ended by itself is as good.
     let _ = kill(process, signal);
+    failpoint("container.signalled");
     let gone = || !is_alive(pid, start);
     if wait_until(patience, gone) {
         return;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::{Dirs, Engine, Error, Result, RunSpec},
-    failpoint::failpoint,
+    failpoint::{failpoint, spare},
     kernel::{KernelError, Netns},
     model::{Container, Id, Origin},
     serve,
@@ -116,6 +116,7 @@ fn start_monitor(dirs: &Dirs, container: &Container, mode: Mode) -> Result<Contr
         let (out, err) = log_files(&dirs.container(container.id.as_str()).join("log"))?;
         command.stdin(Stdio::null()).stdout(out).stderr(err);
     }
+    spare(&mut command);
     let end = theirs.as_raw_fd();
     // SAFETY: only calls that are safe between fork and exec.
     unsafe {

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::engine::{Dirs, Error, Result};
+use crate::{
+    engine::{Dirs, Error, Result},
+    failpoint::spare,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -49,6 +52,7 @@ fn spawn(dirs: &Dirs) -> Result<()> {
     let mut command = Command::new(program);
     command.args(dirs.arguments()).args(["serve", "--automatic"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).current_dir("/");
+    spare(&mut command);
     // SAFETY: setsid is safe between fork and exec.
     unsafe {
         command.pre_exec(|| {
