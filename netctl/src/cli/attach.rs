@@ -1,7 +1,7 @@
 //! `netctl attach` and `detach`.
 
 use netctl::{
-    engine::{Dirs, Engine, RunSpec},
+    engine::{Dirs, Engine},
     serve,
 };
 
@@ -9,12 +9,7 @@ use super::{args::Attach, dispatch::Outcome, options, output};
 
 /// Attaches a namespace; prints the identifier.
 pub fn attach(dirs: &Dirs, arguments: Attach) -> Outcome {
-    let spec = RunSpec {
-        name: Some(arguments.name.parse()?),
-        hostname: Some(arguments.name),
-        networks: options::networks(&arguments.connection)?,
-        ports: options::ports(&arguments.connection.publish)?,
-    };
+    let spec = options::spec(Some(arguments.name.clone()), Some(arguments.name), &arguments.connection)?;
     let id = Engine::open(dirs)?.attach(spec, arguments.pid, arguments.netns)?;
     if let Err(error) = serve::ensure(dirs) {
         // It is attached, and without names rather than not at all.

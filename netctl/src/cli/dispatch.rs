@@ -35,7 +35,8 @@ pub fn run() -> ExitCode {
     match verb(&dirs, cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "netctl: {error}");
+            let sentences = error.to_string().replace('\n', "\nnetctl: ");
+            let _ = writeln!(std::io::stderr(), "netctl: {sentences}");
             // `run` keeps the usual codes for the command itself.
             let code = error.exit_code();
             ExitCode::from(if is_run && code == 1 { 125 } else { code })

@@ -2,7 +2,7 @@
 
 use netctl::{
     engine::{Dirs, Engine, Error, Result},
-    model::{Network, NetworkSpec, subnet},
+    model::{Network, NetworkSpec, SpecError, subnet},
     serve,
 };
 use serde_json::{Map, Value, json};
@@ -10,32 +10,37 @@ use serde_json::{Map, Value, json};
 use super::{
     args::{Create, Format},
     dispatch::Outcome,
-    options, output,
+    options::{self, Complaints},
+    output,
 };
 
 /// `network create`: prints the identifier.
 pub fn create(dirs: &Dirs, arguments: Create) -> Outcome {
+    let mut complaints = Complaints::default();
     if arguments.driver != "bridge" {
-        return Err(Error::Unsupported(format!("the driver {}", arguments.driver)));
+        complaints.take::<()>(Err(Error::Unsupported(format!("the driver {}", arguments.driver))));
     }
-    let name = arguments.name.parse()?;
-    let (mut subnets, mut errors) = (Vec::new(), Vec::new());
-    for text in &arguments.subnet {
-        match subnet(text) {
-            Ok(subnet) => subnets.push(subnet),
-            Err(error) => errors.push(error.into()),
-        }
-    }
-    if !errors.is_empty() {
-        return Err(Error::Network(errors));
-    }
+    let name = complaints.take(arguments.name.parse().map_err(Error::Name));
+    let subnets = arguments.subnet.iter().map(|text| complaints.take(subnet(text).map_err(Error::Subnet)));
+    let subnets: Vec<_> = subnets.collect();
+    let are_read = subnets.iter().all(Option::is_some);
     let spec = NetworkSpec {
-        subnets,
+        subnets: subnets.into_iter().flatten().collect(),
         gateways: arguments.gateway,
         internal: arguments.internal,
         ipv6: arguments.ipv6,
         options: options::pairs(&arguments.option),
         labels: options::pairs(&arguments.label),
+    };
+    let mut errors = spec.errors();
+    // Beside a subnet that was not understood, a gateway is in none for that reason alone.
+    errors.retain(|error| are_read || !matches!(error, SpecError::GatewayOutside(_)));
+    if !errors.is_empty() {
+        complaints.take::<()>(Err(Error::Network(errors)));
+    }
+    complaints.tell()?;
+    let Some(name) = name else {
+        return Ok(2);
     };
     let id = Engine::open(dirs)?.create_network(&name, &spec)?;
     serve::nudge(dirs);

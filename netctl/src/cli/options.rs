@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use netctl::{
-    engine::{Error, NetworkChoice, Result},
+    engine::{Error, NetworkChoice, Result, RunSpec},
     model::{PortError, PortSpec},
 };
 
@@ -18,8 +18,39 @@ pub fn pairs(items: &[String]) -> BTreeMap<String, String> {
     items.iter().map(split).collect()
 }
 
+/// What was read, or everything that is wrong with it.
+#[derive(Default)]
+pub struct Complaints(Vec<Error>);
+
+impl Complaints {
+    /// Takes a part that was read, and notes what is wrong with one that was not.
+    pub fn take<T>(&mut self, part: Result<T>) -> Option<T> {
+        part.map_err(|error| self.0.push(error)).ok()
+    }
+
+    /// Fails if anything was wrong.
+    pub fn tell(self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
+    }
+}
+
+/// What `run` and `attach` ask of a container; everything that is wrong is told.
+pub fn spec(name: Option<String>, hostname: Option<String>, connection: &Connection) -> Result<RunSpec> {
+    let mut complaints = Complaints::default();
+    let name = complaints.take(name.map(|name| Ok(name.parse()?)).transpose());
+    let networks = complaints.take(networks(connection));
+    let ports = complaints.take(ports(&connection.publish));
+    complaints.tell()?;
+    Ok(RunSpec {
+        name: name.flatten(),
+        hostname,
+        networks: networks.unwrap_or_default(),
+        ports: ports.unwrap_or_default(),
+    })
+}
+
 /// The ports of all `-p` options; every one that is wrong is told.
-pub fn ports(items: &[String]) -> Result<Vec<PortSpec>> {
+fn ports(items: &[String]) -> Result<Vec<PortSpec>> {
     let (mut ports, mut errors): (Vec<PortSpec>, Vec<PortError>) = (Vec::new(), Vec::new());
     for item in items {
         match PortSpec::parse(item) {
@@ -30,9 +61,13 @@ pub fn ports(items: &[String]) -> Result<Vec<PortSpec>> {
     if errors.is_empty() { Ok(ports) } else { Err(Error::Ports(errors)) }
 }
 
-/// The networks of `--network` and of the options for the first one.
-pub fn networks(connection: &Connection) -> Result<Vec<NetworkChoice>> {
-    let mut choices = connection.network.iter().map(|text| network(text)).collect::<Result<Vec<_>>>()?;
+/// The networks of `--network` and of the options for the first one; every one that is wrong is told.
+fn networks(connection: &Connection) -> Result<Vec<NetworkChoice>> {
+    let mut complaints = Complaints::default();
+    let read = connection.network.iter().map(|text| complaints.take(network(text)));
+    let mut choices: Vec<_> = read.collect::<Vec<_>>().into_iter().flatten().collect();
+    let asked_mac = complaints.take(connection.mac_address.as_deref().map(mac).transpose());
+    complaints.tell()?;
     let has_settings = connection.ip.is_some()
         || connection.ip6.is_some()
         || connection.mac_address.is_some()
@@ -44,9 +79,7 @@ pub fn networks(connection: &Connection) -> Result<Vec<NetworkChoice>> {
         first.addresses.extend(connection.ip.map(IpAddr::V4));
         first.addresses.extend(connection.ip6.map(IpAddr::V6));
         first.aliases.extend(connection.network_alias.iter().cloned());
-        if let Some(text) = &connection.mac_address {
-            first.mac = Some(mac(text)?);
-        }
+        first.mac = asked_mac.flatten().or(first.mac);
     }
     Ok(choices)
 }

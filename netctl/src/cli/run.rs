@@ -1,7 +1,7 @@
 //! `netctl run`.
 
 use netctl::{
-    engine::{Dirs, RunSpec},
+    engine::Dirs,
     runtime::{self, Mode},
 };
 
@@ -9,12 +9,7 @@ use super::{args::Run, dispatch::Outcome, options, output};
 
 /// Begins a container; in the background prints its identifier, else ends as the command does.
 pub fn run(dirs: &Dirs, arguments: Run) -> Outcome {
-    let spec = RunSpec {
-        name: arguments.name.map(|name| name.parse()).transpose()?,
-        hostname: arguments.hostname,
-        networks: options::networks(&arguments.connection)?,
-        ports: options::ports(&arguments.connection.publish)?,
-    };
+    let spec = options::spec(arguments.name, arguments.hostname, &arguments.connection)?;
     let mode = if arguments.detach { Mode::Detached } else { Mode::Foreground };
     let (id, code) = runtime::run(dirs, spec, arguments.command, mode, arguments.rm)?;
     if arguments.detach && code == 0 {

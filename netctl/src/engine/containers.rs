@@ -104,7 +104,7 @@ impl Engine {
                 return Err(Error::NeedsBridge("an address, MAC or alias"));
             }
         }
-        Ok(Container {
+        let container = Container {
             hostname: spec.hostname.unwrap_or_else(|| id.short().to_owned()),
             id,
             name,
@@ -115,7 +115,18 @@ impl Engine {
             attachments,
             ports: spec.ports,
             state: State { status: Status::Created, pid: 0, start: 0, exit_code: 0 },
-        })
+        };
+        self.check_wishes(&container)?;
+        Ok(container)
+    }
+
+    /// Refuses ports that somebody else has before anything is built.
+    fn check_wishes(&self, container: &Container) -> Result<()> {
+        if let Some(first) = container.attachments.first() {
+            let network = self.network(first.network.as_str())?;
+            self.plan_ports(&container.ports, network.subnet(false).is_some(), network.subnet(true).is_some())?;
+        }
+        Ok(())
     }
 
     /// Records a container whose making begins now.
@@ -264,7 +275,9 @@ fn open_netns(pid: Option<u32>, path: Option<PathBuf>) -> Result<(Netns, PathBuf
         (Some(pid), _) => {
             let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
             let netns = Netns::of_pid(pid).map_err(|error| match error {
-                KernelError::File { .. } => Error::NoProcess(pid),
+                KernelError::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                    Error::NoProcess(pid)
+                }
                 other => other.into(),
             })?;
             Ok((netns, path))

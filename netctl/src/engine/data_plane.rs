@@ -10,6 +10,7 @@ use crate::{
     kernel::{
         Interface, RuleKind,
         bpf::{Attachment, Count, DIGEST, DataPlane, FlowEnd, Limits, is_hooked},
+        index_of,
         sysctl::reserved_ports,
     },
     model::Endpoint,
@@ -55,11 +56,13 @@ impl Engine {
             port_mask: PORT_COUNT - 1,
             ..old.unwrap_or_default()
         })?;
-        let added = reserved_ports::add(PORT_BASE, PORT_BASE + PORT_COUNT - 1)?;
-        if !added.is_empty() {
-            let text: Vec<_> = added.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+        let missing = reserved_ports::missing(PORT_BASE, PORT_BASE + PORT_COUNT - 1)?;
+        if !missing.is_empty() {
+            let text: Vec<_> = missing.iter().map(|(first, last)| format!("{first}-{last}")).collect();
             self.store.set_meta("reserved", &text.join(","))?;
+            reserved_ports::add(&missing)?;
         }
+        failpoint("load.reserved");
         let (netlink, table) = (self.netlink()?, self.table()?);
         netlink.add_rules(RuleKind::FromHost, FROM_HOST_PRIORITY, table)?;
         netlink.add_rules(RuleKind::EarnsError, FROM_HOST_PRIORITY, table)?;
@@ -85,20 +88,21 @@ impl Engine {
 
     /// Loads the data plane of the given size and hooks the named interfaces; all uplinks where none is named.
     pub fn load_data_plane(&self, devices: &[String], flows: Option<u32>) -> Result<()> {
+        self.check_devices(devices)?;
         let loaded = self.data_plane.is_loaded();
         let limits = flows.map_or_else(Limits::default, |flows| Limits { flows });
         self.load(limits, loaded)?;
         self.hook_uplinks(devices)
     }
 
+    fn check_devices(&self, names: &[String]) -> Result<()> {
+        let missing = names.iter().find(|name| index_of(name).is_none());
+        missing.map_or(Ok(()), |name| Err(Error::NoInterface(name.clone())))
+    }
+
     /// Hooks every interface that packets from outside may come in by.
     pub fn hook_uplinks(&self, only: &[String]) -> Result<()> {
         let interfaces = self.netlink()?.links()?;
-        for name in only {
-            if !interfaces.iter().any(|interface| interface.name == *name) {
-                return Err(Error::Unsupported(format!("--dev {name}: there is no such interface; it")));
-            }
-        }
         let wanted = |interface: &&Interface| only.is_empty() || only.contains(&interface.name);
         for interface in interfaces.iter().filter(|interface| is_uplink(interface)).filter(wanted) {
             if !is_hooked(&self.data_plane, interface.index) && !self.has_filter(interface.index)? {
@@ -150,6 +154,9 @@ impl Engine {
             let containers = endpoints.iter().map(|endpoint| self.container_name(&endpoint.container));
             return Err(Error::DataPlaneInUse(containers.collect::<Result<_>>()?));
         }
+        // What is taken down by half is loaded anew by the next command that needs it.
+        self.store.set_meta("programs", "")?;
+        failpoint("unload.begun");
         self.dismiss_resolver()?;
         for interface in self.netlink()?.links()? {
             if is_uplink(&interface)
@@ -171,7 +178,7 @@ impl Engine {
             self.store.set_meta("reserved", "")?;
         }
         self.data_plane.unload()?;
-        self.store.set_meta("programs", "")?;
+        failpoint("unload.unpinned");
         Ok(self.store.set_meta("filters", "")?)
     }
 

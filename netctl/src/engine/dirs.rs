@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::{Error, Result};
 use crate::kernel::KernelError;
 
 /// The directories and files of one engine.
@@ -23,7 +24,10 @@ pub struct Dirs {
 
 impl Dirs {
     /// Makes the directories that are missing, for root alone.
-    pub fn prepare(&self) -> Result<(), KernelError> {
+    pub fn prepare(&self) -> Result<()> {
+        if !nix::unistd::Uid::effective().is_root() {
+            return Err(Error::NotRoot);
+        }
         for path in [self.state.clone(), self.run.clone(), self.state.join("containers")] {
             DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(KernelError::file("make", path))?;
         }

@@ -25,6 +25,9 @@ pub enum Error {
         /// The state directory.
         path: PathBuf,
     },
+    /// Everything that is wrong with the words of a command.
+    #[error("{}", join(.0))]
+    Invalid(Vec<Error>),
     /// Everything that is wrong with a network that was asked for.
     #[error("{}", join(.0))]
     Network(Vec<SpecError>),
@@ -112,6 +115,9 @@ pub enum Error {
     /// Options need a network.
     #[error("{0} needs a bridge network of its own")]
     NeedsBridge(&'static str),
+    /// An interface does not exist.
+    #[error("--dev {0}: there is no such interface")]
+    NoInterface(String),
     /// A process does not exist.
     #[error("--pid {0}: there is no such process")]
     NoProcess(u32),
@@ -186,9 +192,14 @@ impl Error {
     /// The exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Network(_) | Self::Name(_) | Self::Subnet(_) | Self::Ports(_) | Self::Unsupported(_) => 2,
+            Self::Invalid(_)
+            | Self::Network(_)
+            | Self::Name(_)
+            | Self::Subnet(_)
+            | Self::Ports(_)
+            | Self::Unsupported(_) => 2,
             Self::PortsNeedBridge(_) | Self::NeedsBridge(_) => 2,
-            Self::NoNetwork(_) | Self::NoContainer(_) | Self::NoProcess(_) => 3,
+            Self::NoNetwork(_) | Self::NoContainer(_) | Self::NoInterface(_) | Self::NoProcess(_) => 3,
             Self::Netns { source: KernelError::File { source, .. }, .. }
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {

@@ -34,14 +34,16 @@ pub mod reserved_ports {
 
     const KEY: &str = "net/ipv4/ip_local_reserved_ports";
 
-    /// Reserves the ports from `first` to `last` beside those that are reserved already; the ports that were added.
-    pub fn add(first: u16, last: u16) -> Result<Vec<(u16, u16)>> {
+    /// The ports from `first` to `last` that are not reserved yet.
+    pub fn missing(first: u16, last: u16) -> Result<Vec<(u16, u16)>> {
+        Ok(subtract((first, last), &parse(&read(KEY)?)))
+    }
+
+    /// Reserves ranges beside what is reserved already.
+    pub fn add(ranges: &[(u16, u16)]) -> Result<()> {
         let before = parse(&read(KEY)?);
-        let after = merge(before.iter().copied().chain([(first, last)]));
-        if after != before {
-            write(KEY, &format(&after))?;
-        }
-        Ok(subtract((first, last), &before))
+        let after = merge(before.iter().chain(ranges).copied());
+        if after != before { write(KEY, &format(&after)) } else { Ok(()) }
     }
 
     /// Releases ranges that [`add`] has added.

@@ -173,7 +173,8 @@ impl Resident {
         let dirs = self.dirs.clone();
         let work = move || {
             let engine = Engine::open(&dirs)?;
-            engine.ensure_data_plane()
+            // One that was taken down while this waited for the lock stays down.
+            if engine.data_plane_status()?.0 { engine.ensure_data_plane() } else { Ok(()) }
         };
         if let Err(error) = blocking(work).await {
             tracing::warn!("{error}");
