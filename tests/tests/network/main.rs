@@ -1,0 +1,11 @@
+//! Networks and containers as their users meet them: what commands do, what they refuse, names, and what a kill leaves.
+
+mod attached;
+mod bad_input;
+mod bad_state;
+mod crash;
+mod lifecycle;
+mod listing;
+mod names;
+mod orphans;
+mod scene;
