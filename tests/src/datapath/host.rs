@@ -2,7 +2,7 @@
 //! place of the worlds' numbers, real routes in place of their lists.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -120,30 +120,39 @@ impl KernelHost {
     /// # Errors
     /// If the kernel refuses the frame.
     pub fn send(&self, hook: Hook, frame: &[u8]) -> Result<Outcome> {
-        let ifindex = self.ingress(hook)?;
-        self.namespace.inside(|| self.program(hook).run(ifindex, frame))?
+        self.run(self.program(hook), hook, frame)
     }
 
-    /// Runs the hook's program that many times on the same packet, each time on what it has made of it; nanoseconds a run.
+    /// Runs a program on a frame as if it sat at that hook.
     ///
     /// # Errors
     /// If the kernel refuses the frame.
-    pub fn time(&self, hook: Hook, frame: &[u8], repeat: u32) -> Result<u64> {
+    pub fn run(&self, program: &Program, hook: Hook, frame: &[u8]) -> Result<Outcome> {
         let ifindex = self.ingress(hook)?;
-        self.namespace.inside(|| self.program(hook).time(ifindex, frame, repeat))?
+        self.namespace.inside(|| program.run(ifindex, frame))?
     }
 
-    /// The namespace that is the host.
+    /// Runs a program `repeat` times on the same packet, each time on what it has made of it, and all that `rounds` times
+    /// from the beginning; nanoseconds a run.
+    ///
+    /// # Errors
+    /// If the kernel refuses the frame.
+    pub fn time(&self, program: &Program, hook: Hook, frame: &[u8], repeat: u32, rounds: u32) -> Result<u64> {
+        let ifindex = self.ingress(hook)?;
+        let total = self
+            .namespace
+            .inside(|| (0..rounds).map(|_| program.time(ifindex, frame, repeat)).sum::<Result<u64>>())??;
+        Ok(total / u64::from(rounds))
+    }
+
+    /// Where programs and maps are pinned.
     #[must_use]
-    pub fn namespace(&self) -> &Namespace {
-        &self.namespace
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The index of the interface that packets at a hook come in by.
-    ///
-    /// # Errors
-    /// If no interface stands for the hook's.
-    pub fn ingress(&self, hook: Hook) -> Result<u32> {
+    fn ingress(&self, hook: Hook) -> Result<u32> {
         match hook {
             Hook::Container(slot) => self.real(ifindex(slot)),
             Hook::Uplink => self.real(UPLINK_IFINDEX),
