@@ -13,6 +13,7 @@ use crate::{
     failpoint::failpoint,
     kernel::{Cgroup, is_alive},
     model::{Container, Origin, Status},
+    serve,
 };
 
 /// Stops a container: TERM, then after `patience` everything in its group is killed. One that does not run stays stopped.
@@ -25,6 +26,7 @@ pub fn stop(dirs: &Dirs, reference: &str, patience: Duration) -> Result<()> {
         end(&container, Signal::SIGTERM, patience);
         // The monitor records the end; where it has gone, opening does.
         drop(Engine::open(dirs)?);
+        serve::nudge(dirs);
     }
     Ok(())
 }
@@ -58,7 +60,12 @@ pub fn remove(dirs: &Dirs, reference: &str, force: bool) -> Result<()> {
         }
         end(&container, Signal::SIGKILL, Duration::ZERO);
     }
-    let engine = Engine::open(dirs)?;
+    erase(&Engine::open(dirs)?, reference)?;
+    serve::nudge(dirs);
+    Ok(())
+}
+
+fn erase(engine: &Engine, reference: &str) -> Result<()> {
     match engine.container(reference) {
         Ok(container) => engine.remove_container(&container),
         // `--rm` has removed it meanwhile.

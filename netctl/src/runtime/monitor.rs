@@ -19,6 +19,7 @@ use crate::{
     engine::{Dirs, Engine, Error, Result},
     kernel::{Cgroup, KernelError},
     model::{Container, Status},
+    serve,
     store::Store,
 };
 
@@ -51,6 +52,8 @@ pub fn monitor(dirs: &Dirs, id: &str) -> Result<()> {
     }
     let code = wait(child);
     record(dirs, &container, code)?;
+    // Its names have gone before anybody sees that it has.
+    serve::nudge(dirs);
     let _ = waitpid(child, None);
     control.tell(&Message::Exited(code));
     Ok(())

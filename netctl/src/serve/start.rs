@@ -4,7 +4,7 @@ use std::{
     fs::OpenOptions,
     io::{Read, Write},
     os::unix::{net::UnixStream, process::CommandExt},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -20,7 +20,7 @@ pub fn ensure(dirs: &Dirs) -> Result<()> {
     if nudge(dirs) {
         return Ok(());
     }
-    spawn(dirs)?;
+    let mut child = spawn(dirs)?;
     let deadline = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(2);
     while Instant::now() < deadline {
@@ -28,6 +28,12 @@ pub fn ensure(dirs: &Dirs) -> Result<()> {
             return Ok(());
         }
         std::thread::park_timeout(pause);
+        // It gives way to one that runs; where that was ending just then, another is needed.
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => child = spawn(dirs)?,
+            Ok(Some(status)) => return Err(Error::Serve(format!("{status}; see {}", dirs.serve_log().display()))),
+            _ => {}
+        }
         pause = (pause * 2).min(Duration::from_millis(50));
     }
     Err(Error::Serve(format!("no answer in {} s; see {}", PATIENCE.as_secs(), dirs.serve_log().display())))
@@ -45,7 +51,7 @@ pub fn nudge(dirs: &Dirs) -> bool {
 }
 
 /// It gets a session of its own and holds nothing of the caller's.
-fn spawn(dirs: &Dirs) -> Result<()> {
+fn spawn(dirs: &Dirs) -> Result<Child> {
     let path = dirs.serve_log();
     let log = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::file("open", &path))?;
     let program = std::env::current_exe().map_err(|error| Error::Serve(error.to_string()))?;
@@ -60,5 +66,5 @@ fn spawn(dirs: &Dirs) -> Result<()> {
             Ok(())
         });
     }
-    command.spawn().map(drop).map_err(|error| Error::Serve(error.to_string()))
+    command.spawn().map_err(|error| Error::Serve(error.to_string()))
 }
