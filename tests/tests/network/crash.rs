@@ -250,11 +250,7 @@ fn the_data_plane_is_loaded_or_not_loaded() -> Result<()> {
     let job = Job { command: &command, commit: None, second: 0, before: &nothing, works: &works, after: &unload };
     job.kill_everywhere(&host)?;
 
-    // Whoever needs it after half of it has gone finds it whole.
-    let load = || {
-        host.ok(&["dataplane", "load"])?;
-        works()
-    };
+    let load = || host.ok(&["dataplane", "load"]).map(drop);
     let is_gone = || {
         ensure!(!host.bpffs().exists(), "pins are left");
         ensure!(!host.host.sh("ip rule")?.contains("proto 110"));
@@ -263,6 +259,7 @@ fn the_data_plane_is_loaded_or_not_loaded() -> Result<()> {
     let command = ["dataplane", "unload"];
     let job = Job { command: &command, commit: None, second: 0, before: &load, works: &is_gone, after: &nothing };
     job.kill_everywhere(&host)?;
+    // Whoever needs it after half of it has gone gets it whole.
     for step in job.steps(&host)? {
         load()?;
         host.command(&command)?.env("NETCTL_FAILPOINT", &step).output()?;
