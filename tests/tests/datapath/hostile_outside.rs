@@ -92,7 +92,7 @@ fn a_frame_of_a_vlan_that_the_host_is_not_in_reaches_no_container() -> Result<()
     wait::until(DEADLINE, "five frames of VLANs", || Ok(host.verdicts("not_ours")? >= before.1 + 5))?;
     assert_eq!(server.stat("rx_packets")?, before.0, "nothing arrives");
     moves(&host, None, &[], || {
-        send_frames(&host.client, "outside", &[plain.clone()])?;
+        send_frames(&host.client, "outside", std::slice::from_ref(&plain))?;
         wait::until(DEADLINE, "the plain one", || Ok(server.stat("rx_packets")? > before.0))
     })?;
     host.finish()

@@ -8,6 +8,7 @@ mod host_and_hairpin;
 mod hostile_container;
 mod hostile_outside;
 mod isolation;
+mod leaks;
 mod masquerade;
 mod survival;
 mod topology;
