@@ -136,7 +136,12 @@ fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Addre
     }
     // The host's end took a neighbour's MAC for somebody else's.
     // SAFETY: the context is valid.
-    unsafe { bpf_skb_change_type(frame.context().as_ptr().cast(), PACKET_HOST) };
+    unsafe {
+        let skb = frame.context().as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
+        if (*skb).pkt_type != PACKET_HOST {
+            bpf_skb_change_type(skb, PACKET_HOST);
+        }
+    }
     sent(hook, length);
     if let Some(traffic) = TRAFFIC.get_ptr_mut(verdict.receiver) {
         // SAFETY: the pointer is this CPU's value, which no other program touches while this one runs.
