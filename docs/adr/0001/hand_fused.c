@@ -249,7 +249,8 @@ INLINE int write_macs(struct __sk_buff *skb, __u64 to, __u64 from)
 
 INLINE int deliver(struct __sk_buff *skb, __u32 from, __u32 slot, struct endpoint *to)
 {
-	bpf_skb_change_type(skb, 0);
+	if (skb->pkt_type)
+		bpf_skb_change_type(skb, 0);
 	if (from != OUTSIDE)
 		sent(from, skb->len);
 	received(slot, skb->len);
