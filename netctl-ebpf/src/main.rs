@@ -6,6 +6,7 @@
 
 mod apply;
 mod atomic;
+mod family_maps;
 mod io;
 mod maps;
 mod programs;

@@ -19,9 +19,9 @@ use netctl_common::{
 
 use crate::{
     apply::{self, HeaderFields},
+    family_maps::{FamilyMaps, write_words},
     io::Frame,
     maps::{TRAFFIC, VERDICTS},
-    tables::{FamilyMaps, write_words},
 };
 
 /// Let the next program decide: TCX_NEXT, which is TC_ACT_UNSPEC where programs are filters.

@@ -26,7 +26,7 @@ const TESTS: &[&str] = &[
     "nftables",
     "nginx-light",
     "procps",
-    "python3-minimal",
+    "python3",
     "qemu-system-x86",
     "socat",
     "tcpdump",
