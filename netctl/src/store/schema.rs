@@ -42,7 +42,9 @@ impl Store {
         if !path.exists() {
             create(&path)?;
         }
-        if is_cut_short(&path) {
+        let has_log = fs::metadata(path.with_extension("db-wal")).is_ok_and(|log| log.len() > 0);
+        let is_short = lacks_pages(&path);
+        if is_short && !has_log {
             return Err(StoreError::Damaged { path });
         }
         let connection = Connection::open(&path).map_err(wrap(&path))?;
@@ -53,6 +55,9 @@ impl Store {
         let merges = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         store.connection.set_db_config(merges, true).map_err(wrap(&store.path))?;
         store.check()?;
+        if is_short {
+            store.check_pages()?;
+        }
         store.pragma("journal_mode = WAL")?;
         store.pragma("synchronous = NORMAL")?;
         Ok(store)
@@ -68,6 +73,15 @@ impl Store {
             return Err(StoreError::Future { path: self.path.clone(), found: format, known: FORMAT });
         }
         self.number("SELECT count(*) FROM meta").map(|_| ())
+    }
+
+    /// Pages that the file lacks may be in the log still.
+    fn check_pages(&self) -> Result<(), StoreError> {
+        let answer: Result<String, _> = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+        match answer {
+            Ok(text) if text == "ok" => Ok(()),
+            _ => Err(StoreError::Damaged { path: self.path.clone() }),
+        }
     }
 
     fn number(&self, query: &str) -> Result<i64, StoreError> {
@@ -138,10 +152,8 @@ fn create(path: &Path) -> Result<(), StoreError> {
     fs::rename(&part, path).map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
-/// Whether the file lacks bytes that its own header counts (SQLite's file format, section 1.3). While a log lies beside
-/// it, the two belong together and SQLite judges them.
-fn is_cut_short(path: &Path) -> bool {
-    let has_log = fs::metadata(path.with_extension("db-wal")).is_ok_and(|log| log.len() > 0);
+/// Whether the file is shorter than its own header says (SQLite's file format, section 1.3).
+fn lacks_pages(path: &Path) -> bool {
     let mut header = [0; 100];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut header).and_then(|()| file.metadata()));
     let Ok(metadata) = read else {
@@ -153,7 +165,7 @@ fn is_cut_short(path: &Path) -> bool {
         1 => 65_536,
         size => size,
     };
-    !has_log && metadata.len() < page.saturating_mul(u32::from_be_bytes([a, b, c, d]).into())
+    metadata.len() < page.saturating_mul(u32::from_be_bytes([a, b, c, d]).into())
 }
 
 fn wrap(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError + use<> {

@@ -23,7 +23,7 @@ fn an_attached_namespace_is_on_its_network_until_it_is_detached() -> Result<()> 
     fetch(&host.client, &format!("http://{HOST4}:8080/"))?;
     let address = host.address("guest", "web", "IPAddress")?;
     assert_eq!(host.ok(&["exec", "asker", "--", "dig", "+short", "guest"])?, address);
-    assert_eq!(host.ok(&["exec", "guest", "--", "ip", "-br", "link", "show", "dev", "eth0"])?.is_empty(), false);
+    ensure!(!host.ok(&["exec", "guest", "--", "ip", "-br", "link", "show", "dev", "eth0"])?.is_empty());
     assert_eq!(host.ok(&["port", "guest"])?, "80/tcp -> 0.0.0.0:8080");
 
     host.netctl(&attach)?.refused(CONFLICT, "attached as guest already")?;

@@ -1,6 +1,6 @@
 //! State and hosts that a command must not touch: damaged files, a lock that another holds, another host, an old kernel.
 
-use std::{fs, fs::File, process::Output};
+use std::{fs, fs::File, path::Path, process::Output};
 
 use anyhow::{Context, Result, ensure};
 use netctl_tests::harness::{Child, Host, Namespace, wait};
@@ -33,18 +33,32 @@ fn a_damaged_or_newer_state_file_is_refused_by_name_and_left_alone() -> Result<(
     for length in [0, 1, 50, 100, 512, page, page + 1, good.len() / 2, good.len() - page, good.len() - 1] {
         cases.push((format!("cut to {length} of {}", good.len()), good[..length].to_vec()));
     }
+    // With its log beside it, and as a copy without.
+    refuse_all(&host, &path, &cases)?;
+    let (log, index) = (path.with_extension("db-wal"), path.with_extension("db-shm"));
+    let good_log = fs::read(&log)?;
+    fs::remove_file(&log)?;
+    fs::remove_file(&index)?;
+    refuse_all(&host, &path, &cases)?;
+    // SQLite makes the index of a log anew.
+    let _ = fs::remove_file(&index);
+    fs::write(&log, &good_log)?;
+    fs::write(&path, &good)?;
+    ensure!(host.ok(&["network", "ls"])?.contains("web"));
+    host.finish()
+}
+
+fn refuse_all(host: &Host, path: &Path, cases: &[(String, Vec<u8>)]) -> Result<()> {
     for (what, bytes) in cases {
-        fs::write(&path, &bytes)?;
+        fs::write(path, bytes)?;
         for arguments in [["ps"].as_slice(), &["network", "create", "other"]] {
             let ended = host.netctl(arguments)?;
             ended.refused(1, &path.to_string_lossy()).with_context(|| what.clone())?;
             ensure!(ended.stderr.lines().count() == 1, "{what}: {}", ended.stderr);
         }
-        ensure!(fs::read(&path)? == bytes, "{what}: the file has changed");
+        ensure!(fs::read(path)? == *bytes, "{what}: the file has changed");
     }
-    fs::write(&path, &good)?;
-    ensure!(host.ok(&["network", "ls"])?.contains("web"));
-    host.finish()
+    Ok(())
 }
 
 #[test]

@@ -8,9 +8,6 @@ use netctl_tests::harness::{HOST4, Host, wait};
 
 use crate::scene::{DEADLINE, SERVER, fetch, foreign_server, picture, run, words};
 
-/// How a shell reports SIGKILL.
-const KILLED: i32 = 137;
-
 /// What is killed, and how it is to be judged.
 struct Job<'a> {
     command: &'a [&'a str],
