@@ -42,7 +42,7 @@ impl Hook {
     /// The host end of a container's interface.
     #[inline(always)]
     pub fn container(slot: u32) -> Self {
-        Self { direction: DIRECTION_EGRESS, slot, pass: TC_ACT_OK as i32 }
+        Self { direction: DIRECTION_EGRESS, slot, pass: TC_ACT_OK }
     }
 
     /// An uplink, where other programs may follow.
@@ -183,7 +183,7 @@ pub fn settled(context: &TcContext, hook: Hook, outcome: i32) -> i32 {
 #[inline(always)]
 fn shot(hook: Hook, reason: u16, length: u64) -> i32 {
     count(hook, hook.slot, reason, length);
-    TC_ACT_SHOT as i32
+    TC_ACT_SHOT
 }
 
 /// Drops a packet before any verdict was formed.
