@@ -46,7 +46,8 @@ impl Engine {
         let flags = self.data_plane.load(limits)?;
         failpoint("load.pinned");
         let old = if was_loaded { self.data_plane.maps().settings().ok() } else { None };
-        let flow_mask = old.filter(|old| old.format == maps::FORMAT).map_or(limits.flows - 1, |old| old.flow_mask);
+        // The pinned array tells how many there are: it may be an earlier load's.
+        let flow_mask = self.data_plane.flow_records()? - 1;
         self.data_plane.maps().set_settings(Settings {
             format: maps::FORMAT,
             flags,

@@ -43,10 +43,12 @@ impl Store {
             create(&path)?;
         }
         let has_log = fs::metadata(path.with_extension("db-wal")).is_ok_and(|log| log.len() > 0);
-        let is_short = lacks_pages(&path);
-        if is_short && !has_log {
-            return Err(StoreError::Damaged { path });
-        }
+        let is_short = match lacks_pages(&path) {
+            // SQLite would throw away the log beside an empty file.
+            None => return Err(StoreError::Damaged { path }),
+            Some(true) if !has_log => return Err(StoreError::Damaged { path }),
+            Some(is_short) => is_short,
+        };
         let connection = Connection::open(&path).map_err(wrap(&path))?;
         let store = Self { connection, path };
         let wait = std::time::Duration::from_secs(30);
@@ -152,20 +154,21 @@ fn create(path: &Path) -> Result<(), StoreError> {
     fs::rename(&part, path).map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
-/// Whether the file is shorter than its own header says (SQLite's file format, section 1.3).
-fn lacks_pages(path: &Path) -> bool {
-    let mut header = [0; 100];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header).and_then(|()| file.metadata()));
-    let Ok(metadata) = read else {
-        return true;
-    };
-    let [.., size_high, size_low] = *header.first_chunk::<18>().unwrap_or(&[0; 18]);
-    let [.., a, b, c, d] = *header.first_chunk::<32>().unwrap_or(&[0; 32]);
+/// Whether the file is shorter than its own header says (SQLite's file format, section 1.3); `None` where there is no
+/// whole first page to say it.
+fn lacks_pages(path: &Path) -> Option<bool> {
+    let mut header = [0; 32];
+    let mut file = File::open(path).ok()?;
+    file.read_exact(&mut header).ok()?;
+    let length = file.metadata().ok()?.len();
+    let [.., size_high, size_low] = *header.first_chunk::<18>()?;
+    let [.., a, b, c, d] = header;
     let page = match u64::from(u16::from_be_bytes([size_high, size_low])) {
         1 => 65_536,
         size => size,
     };
-    metadata.len() < page.saturating_mul(u32::from_be_bytes([a, b, c, d]).into())
+    let is_whole = header.starts_with(b"SQLite format 3\0") && length >= page;
+    is_whole.then_some(length < page.saturating_mul(u32::from_be_bytes([a, b, c, d]).into()))
 }
 
 fn wrap(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError + use<> {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use anyhow::{Result, ensure};
 use netctl_tests::harness::{HOST4, Host, Namespace};
 
-use crate::scene::{LASTING, refuses, run, words, wrapped};
+use crate::scene::{LASTING, public_copy, refuses, run};
 
 const USAGE: i32 = 2;
 const MISSING: i32 = 3;
@@ -161,14 +161,19 @@ fn all_that_is_wrong_is_told_at_once() -> Result<()> {
 #[test]
 fn only_root_changes_the_hosts_network() -> Result<()> {
     let host = Host::new()?;
-    let nobody = ["setpriv", "--reuid", "65534", "--clear-groups"];
+    let (_directory, netctl) = public_copy(&host)?;
+    let nobody = |arguments: &[&str]| -> Result<std::process::Output> {
+        let mut command = host.host.command("setpriv")?;
+        command.args(["--reuid", "65534", "--clear-groups", &netctl]);
+        Ok(command.args(host.command(arguments)?.get_args()).output()?)
+    };
     for arguments in [["ps", "-a"].as_slice(), &["network", "create", "web"], &["serve"], &["dataplane", "load"]] {
-        let output = wrapped(&host, &nobody, arguments)?.output()?;
+        let output = nobody(arguments)?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.code() == Some(1), "{arguments:?}: {output:?}");
         ensure!(stderr == "netctl: netctl changes the host's network: run it as root\n", "{arguments:?}: {stderr}");
     }
-    let output = wrapped(&host, &nobody, &words(&[&["run", "--"], &["true"]]))?.output()?;
+    let output = nobody(&["run", "--", "true"])?;
     ensure!(output.status.code() == Some(125), "run keeps 1 for its command: {output:?}");
     host.finish()
 }

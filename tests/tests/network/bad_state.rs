@@ -27,14 +27,17 @@ fn a_damaged_or_newer_state_file_is_refused_by_name_and_left_alone() -> Result<(
         ("another program's".to_owned(), foreign),
         ("garbage".to_owned(), b"these are not the bytes of a state file\n".repeat(300)),
     ];
-    for length in [0, 1, 50, 100, 512, page, page + 1, good.len() / 2, good.len() - page, good.len() - 1] {
+    for length in [0, 1, 50, 100, 512, page, page + 1, good.len() / 2, good.len() - page] {
         cases.push((format!("cut to {length} of {}", good.len()), good[..length].to_vec()));
     }
     // With its log beside it, and as a copy without.
-    refuse_all(&host, &path, &cases)?;
     let (log, index) = (path.with_extension("db-wal"), path.with_extension("db-shm"));
     let good_log = fs::read(&log)?;
+    refuse_all(&host, &path, &cases)?;
+    ensure!(fs::read(&log)? == good_log, "the log has changed");
     fs::remove_file(&log)?;
+    // Nothing was stored in that byte: beside a log, which may hold its page, it is not missed.
+    cases.push(("cut by a byte".to_owned(), good[..good.len() - 1].to_vec()));
     fs::remove_file(&index)?;
     refuse_all(&host, &path, &cases)?;
     // SQLite makes the index of a log anew.

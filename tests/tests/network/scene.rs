@@ -1,9 +1,10 @@
 //! What several tests of this suite set up and look at. Not the tests.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use netctl_tests::harness::{Child, Host, Namespace, wait};
+use tempfile::TempDir;
 
 /// Long enough for a busy machine; a test that works does not wait for it.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -55,6 +56,14 @@ pub fn refuses(host: &Host, arguments: &[&str], code: i32, sentence: &str) -> Re
     let after = picture(host)?;
     ensure!(before == after, "{arguments:?} has changed\n{before}\nto\n{after}");
     Ok(())
+}
+
+/// A copy of netctl that everybody may run, wherever the one under test lies.
+pub fn public_copy(host: &Host) -> Result<(TempDir, String)> {
+    let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir()?;
+    let path = directory.path().join("netctl");
+    std::fs::copy(host.command(&[])?.get_program(), &path).context("copying netctl")?;
+    Ok((directory, path.to_string_lossy().into_owned()))
 }
 
 /// A netctl command that another program begins: `wrapper` ends with what takes a command.

@@ -110,6 +110,12 @@ impl DataPlane {
         Ok(())
     }
 
+    /// How many flow records of each family there are: a power of two.
+    pub fn flow_records(&self) -> Result<u32> {
+        let failed = |source| KernelError::Map { action: "look at", map: maps::FLOWS4, source: Box::new(source) };
+        Ok(MapInfo::from_pin(self.map_path(maps::FLOWS4)).map_err(failed)?.max_entries().max(1))
+    }
+
     /// Removes programs, maps and links. Links that are no pins have been taken down before.
     pub fn unload(&self) -> Result<()> {
         bpffs::clear(&self.directory)
