@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Namespace, wait};
+use super::{Capture, Namespace, wait};
 
 /// The host's address on its uplink.
 pub const HOST4: &str = "198.18.0.1";
@@ -30,7 +30,12 @@ pub struct Host {
     pub client: Namespace,
     directory: TempDir,
     bpffs: PathBuf,
+    watch: Option<Capture>,
 }
+
+/// What must never reach the client, in any test: a source that is no host's and no client's.
+const CONTAINER_SOURCES: &str = "inbound and (src net 10.0.0.0/8 or src net 172.16.0.0/12 or src net 192.168.0.0/16 \
+     or (ip6 and src net fd00::/8 and not src net fd00:18::/64))";
 
 /// How a command ended.
 #[derive(Debug)]
@@ -59,7 +64,8 @@ impl Host {
         let directory = tempfile::tempdir().context("a directory for the engine")?;
         std::fs::write(directory.path().join("resolv.conf"), format!("nameserver {CLIENT4}\n"))?;
         let bpffs = PathBuf::from("/sys/fs/bpf").join(host.name());
-        Ok(Self { host, client, directory, bpffs })
+        let watch = Some(Capture::start(&client, "outside", CONTAINER_SOURCES)?);
+        Ok(Self { host, client, directory, bpffs, watch })
     }
 
     /// A netctl command on this host, with its own directories.
@@ -206,11 +212,15 @@ impl Host {
         self.ok(&["dataplane", "unload"]).map(drop)
     }
 
-    /// Removes everything, then fails if anything is left.
+    /// Removes everything, then fails if anything is left, or if a container's address has ever left the uplink.
     ///
     /// # Errors
-    /// When something is left, with what it is.
-    pub fn finish(self) -> Result<()> {
+    /// When something is left or has leaked, with what it is.
+    pub fn finish(mut self) -> Result<()> {
+        if let Some(watch) = self.watch.take() {
+            let leaked = watch.stop()?;
+            ensure!(leaked.is_empty(), "left the uplink untranslated:\n{}", leaked.join("\n"));
+        }
         self.clear()?;
         wait::until(Duration::from_secs(5), "no netctl process", || Ok(self.processes()?.is_empty()))?;
         let left = self.host.sh("ip -o link | grep -E ': (nce|ncn|ncr)' || true
