@@ -1,6 +1,6 @@
 //! A container that lies about who it is: each lie is dropped by its name, and nobody believes it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
 use netctl_common::{
@@ -8,7 +8,7 @@ use netctl_common::{
     testkit::{Datagram, GATEWAY_MAC, datagram, ip},
     wire::{Pod, arp::Arp, ethernet, ethernet::Ethernet},
 };
-use netctl_tests::harness::{CLIENT4, CLIENT6, Capture, Host};
+use netctl_tests::harness::{CLIENT4, CLIENT6, Capture, Host, wait};
 
 use crate::counters::moves;
 use crate::topology::{Container, PORT, network, seen, send_frames, whoami};
@@ -40,12 +40,25 @@ fn with_liar(lie: impl FnOnce(&Host, &Container<'_>, &Container<'_>) -> Result<(
         // REACHABLE becomes STALE by itself.
         Ok(lines.iter().map(|line| line.replace("DELAY", "").replace("STALE", "").replace("REACHABLE", "")).collect())
     };
-    let (before, received) = (tables()?, victim.stat("rx_packets")?);
+    let (before, received) = (tables()?, last_count(&victim)?);
     lie(&host, &evil, &victim)?;
     assert_eq!(victim.stat("rx_packets")?, received, "the victim was reached");
     assert_eq!(tables()?, before, "somebody believed it");
     traffic()?;
     host.finish()
+}
+
+/// What a container has received once its last conversation has quite ended: late acknowledgements come after it.
+fn last_count(container: &Container<'_>) -> Result<u64> {
+    const SAME: u32 = 10;
+    let (mut last, mut times) = (0, 0);
+    wait::until(Duration::from_secs(10), "the last packets of a conversation", || {
+        let now = container.stat("rx_packets")?;
+        times = if now == last { times + 1 } else { 0 };
+        last = now;
+        Ok(times >= SAME)
+    })?;
+    Ok(last)
 }
 
 /// Sends frames and expects each to be dropped for `reason`.
