@@ -89,7 +89,8 @@ fn in_the_middle_of_a_download(mishap: impl Fn(&Host) -> Result<()>) -> Result<(
         Ok(())
     })?;
     assert_eq!(
-        host.host.sh("tc filter show dev $(ip -o link | grep -o 'nce[0-9a-f]*' | head -1) ingress | grep -c handle")?,
+        host.host
+            .sh("tc filter show dev $(ip -o link | grep -o ' nce[0-9a-f]*' | head -1) ingress | grep -c handle")?,
         "1\n"
     );
     drop(outside);
