@@ -172,9 +172,15 @@ pub struct Create {
     /// Without a way out
     #[arg(long)]
     pub internal: bool,
-    /// With an IPv6 subnet
+    /// With an IPv4 subnet, or without
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub ipv4: Option<bool>,
+    /// With an IPv6 subnet, or without
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub ipv6: Option<bool>,
+    /// Show new connections from outside to the host's FORWARD chain
     #[arg(long)]
-    pub ipv6: bool,
+    pub respect_host_firewall: bool,
     /// A driver option
     #[arg(short, long = "opt", value_name = "KEY=VALUE")]
     pub option: Vec<String>,

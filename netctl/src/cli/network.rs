@@ -28,7 +28,9 @@ pub fn create(dirs: &Dirs, arguments: Create) -> Outcome {
         subnets: subnets.into_iter().flatten().collect(),
         gateways: arguments.gateway,
         internal: arguments.internal,
+        ipv4: arguments.ipv4,
         ipv6: arguments.ipv6,
+        respects_host_firewall: arguments.respect_host_firewall,
         options: options::pairs(&arguments.option),
         labels: options::pairs(&arguments.label),
     };

@@ -47,12 +47,12 @@ impl Engine {
             }
         }
         let mut subnets = spec.subnets.clone();
-        if driver == Driver::Bridge && !subnets.iter().any(|subnet| subnet.addr().is_ipv4()) {
+        if driver == Driver::Bridge && spec.has_family(false) && !subnets.iter().any(|subnet| subnet.addr().is_ipv4()) {
             let taken: Vec<_> = taken.iter().map(|(subnet, _)| *subnet).collect();
             subnets.insert(0, ipam::next_subnet4(&taken).ok_or(Error::PoolsExhausted)?);
         }
         let number = self.next_number("network")?;
-        if spec.ipv6 && !subnets.iter().any(|subnet| subnet.addr().is_ipv6()) {
+        if spec.has_family(true) && !subnets.iter().any(|subnet| subnet.addr().is_ipv6()) {
             subnets.push(self.unique_local_subnet(number)?);
         }
         let gateways = subnets.iter().map(|subnet| spec.gateway_of(subnet)).collect();
@@ -67,6 +67,7 @@ impl Engine {
             internal: spec.internal,
             options: spec.options.clone(),
             labels: spec.labels.clone(),
+            respects_host_firewall: spec.respects_host_firewall,
         })
     }
 

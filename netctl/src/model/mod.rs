@@ -2,14 +2,18 @@
 
 mod container;
 mod id;
+mod interface;
 mod name;
 mod network;
+mod options;
 mod port;
 mod subnet;
 
 pub use container::{Attachment, Container, Endpoint, EngineName, Origin, Published, State, Status};
 pub use id::{Id, random_mac};
+pub use interface::is_interface_name;
 pub use name::{Name, NameError};
 pub use network::{BUILT_IN, Driver, Network, NetworkSpec, SpecError};
+pub use options::{GatewayMode, OptionError};
 pub use port::{PortError, PortSpec, Protocol};
 pub use subnet::{SubnetError, subnet};

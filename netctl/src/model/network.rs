@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Id, Name, subnet::SubnetError};
+use super::{
+    Id, Name,
+    options::{OptionError, Options},
+    subnet::SubnetError,
+};
 
 /// The networks that are always there.
 pub const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
@@ -56,6 +60,9 @@ pub struct Network {
     pub options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// Whether a new connection from outside is shown to the host's FORWARD chain first.
+    #[serde(default)]
+    pub respects_host_firewall: bool,
 }
 
 impl Network {
@@ -74,20 +81,7 @@ impl Network {
         let mut pairs = self.subnets.iter().copied().zip(self.gateways.iter().copied());
         pairs.find(|(subnet, _)| subnet.addr().is_ipv6() == ipv6)
     }
-
-    /// The MTU of its interfaces.
-    pub fn mtu(&self) -> u32 {
-        self.options.get(OPTION_MTU).and_then(|value| value.parse().ok()).unwrap_or(1500)
-    }
-
-    /// Whether its containers may reach each other.
-    pub fn has_icc(&self) -> bool {
-        self.options.get(OPTION_ICC).is_none_or(|value| value != "false")
-    }
 }
-
-const OPTION_MTU: &str = "com.docker.network.driver.mtu";
-const OPTION_ICC: &str = "com.docker.network.bridge.enable_icc";
 
 /// What a user asks of a new network.
 #[derive(Clone, Default, Debug)]
@@ -98,8 +92,12 @@ pub struct NetworkSpec {
     pub gateways: Vec<IpAddr>,
     /// Without a way out.
     pub internal: bool,
-    /// With an IPv6 subnet, chosen where none is given.
-    pub ipv6: bool,
+    /// With IPv4, or without; `None` leaves it to the driver options, and those to Docker's default: with.
+    pub ipv4: Option<bool>,
+    /// With IPv6, or without; `None` leaves it to the driver options, and those to whether it has such a subnet.
+    pub ipv6: Option<bool>,
+    /// Whether a new connection from outside is shown to the host's FORWARD chain first.
+    pub respects_host_firewall: bool,
     /// Docker's driver options.
     pub options: BTreeMap<String, String>,
     /// Labels.
@@ -121,19 +119,15 @@ pub enum SpecError {
     /// A gateway that is no host address.
     #[error("the gateway {0} is the first or last address of its subnet; give one in between")]
     GatewayUnusable(IpAddr),
-    /// An option that is not known.
-    #[error("the option {0} is not supported; leave it out")]
-    UnknownOption(String),
-    /// An option's value.
-    #[error("the option {name}={value} is invalid: {cure}")]
-    OptionValue {
-        /// The option.
-        name: String,
-        /// Its value.
-        value: String,
-        /// What it may be.
-        cure: &'static str,
-    },
+    /// An option that cannot be taken.
+    #[error(transparent)]
+    Option(#[from] OptionError),
+    /// Neither family is left.
+    #[error("IPv4 or IPv6 must be enabled")]
+    NoFamily,
+    /// A subnet of a family that is switched off.
+    #[error("the subnet {0} is of a family that is switched off; leave it out, or leave the family on")]
+    DisabledFamily(IpNet),
 }
 
 impl NetworkSpec {
@@ -155,28 +149,25 @@ impl NetworkSpec {
                 Some(_) => {}
             }
         }
-        errors.extend(self.options.iter().filter_map(|(name, value)| option_error(name, value)));
+        if !self.has_family(false) && !self.has_family(true) {
+            errors.push(SpecError::NoFamily);
+        }
+        let is_off = |subnet: &&IpNet| !self.has_family(subnet.addr().is_ipv6());
+        errors.extend(self.subnets.iter().filter(is_off).map(|subnet| SpecError::DisabledFamily(*subnet)));
+        errors.extend(Options(&self.options).errors(self.internal).into_iter().map(SpecError::Option));
         errors
+    }
+
+    /// Whether it has a family.
+    pub fn has_family(&self, ipv6: bool) -> bool {
+        let is_subnet_given = self.subnets.iter().any(|subnet| subnet.addr().is_ipv6());
+        let asked = if ipv6 { self.ipv6 } else { self.ipv4 };
+        asked.or(Options(&self.options).enables(ipv6)).unwrap_or(!ipv6 || is_subnet_given)
     }
 
     /// The gateway of a subnet: the one that was asked for, or its first address.
     pub fn gateway_of(&self, subnet: &IpNet) -> IpAddr {
         let asked = self.gateways.iter().copied().find(|gateway| subnet.contains(gateway));
         asked.or_else(|| subnet.hosts().find(|host| *host != subnet.network())).unwrap_or(subnet.addr())
-    }
-}
-
-fn option_error(name: &str, value: &str) -> Option<SpecError> {
-    let invalid = |cure| Some(SpecError::OptionValue { name: name.to_owned(), value: value.to_owned(), cure });
-    match name {
-        OPTION_MTU => match value.parse::<u32>() {
-            Ok(1280..=65535) => None,
-            _ => invalid("give a number from 1280 to 65535"),
-        },
-        OPTION_ICC => match value {
-            "true" | "false" => None,
-            _ => invalid("give true or false"),
-        },
-        _ => Some(SpecError::UnknownOption(name.to_owned())),
     }
 }
