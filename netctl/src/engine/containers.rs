@@ -124,7 +124,8 @@ impl Engine {
     fn check_wishes(&self, container: &Container) -> Result<()> {
         if let Some(first) = container.attachments.first() {
             let network = self.network(first.network.as_str())?;
-            self.plan_ports(&container.ports, network.subnet(false).is_some(), network.subnet(true).is_some())?;
+            let specs = network.publications(&container.ports);
+            self.plan_ports(&specs, network.subnet(false).is_some(), network.subnet(true).is_some())?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::{Engine, Error, GATEWAY_MAC, Result};
 use crate::{
     failpoint::failpoint,
     kernel::{Netlink, Netns, Route, Veth, index_of, sysctl},
-    model::{Attachment, Container, Endpoint, Id, Network, random_mac},
+    model::{Attachment, Container, Endpoint, GatewayMode, Id, Network, random_mac},
     store::Phase,
 };
 
@@ -47,8 +47,8 @@ impl Engine {
             self.pick_address(network, &subnet, &taken, asked).map(Some)
         };
         let (address4, address6) = (pick(false)?, pick(true)?);
-        let specs = if publishes { container.ports.as_slice() } else { &[] };
-        let published = self.plan_ports(specs, address4.is_some(), address6.is_some())?;
+        let specs = if publishes { network.publications(&container.ports) } else { Vec::new() };
+        let published = self.plan_ports(&specs, address4.is_some(), address6.is_some())?;
         Ok(Endpoint {
             id: Id::random(),
             container: container.id.clone(),
@@ -173,7 +173,11 @@ impl Engine {
     fn lead_host(&self, endpoint: &Endpoint, network: &Network, index: u32) -> Result<()> {
         let (netlink, table) = (self.netlink()?, self.table()?);
         for address in endpoint.addresses() {
-            let source = network.subnet(address.is_ipv6()).map(|(_, gateway)| gateway);
+            if network.gateway_mode(address.is_ipv6()) == GatewayMode::Isolated {
+                continue;
+            }
+            let has_gateway = !network.inhibits_gateway(address.is_ipv6());
+            let source = network.subnet(address.is_ipv6()).map(|(_, gateway)| gateway).filter(|_| has_gateway);
             netlink.add_neighbour(index, address, Mac::from_bytes(endpoint.mac))?;
             netlink.add_route(&Route {
                 destination: address.into(),

@@ -76,6 +76,14 @@ pub enum Error {
         /// Whose it is.
         whose: String,
     },
+    /// An interface's name is taken.
+    #[error("there is an interface {name} {whose}; choose another com.docker.network.bridge.name")]
+    BridgeName {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        whose: String,
+    },
     /// The default pools have no subnet left.
     #[error("all default subnets are in use; give one with --subnet")]
     PoolsExhausted,
@@ -213,6 +221,7 @@ impl Error {
             | Self::PreDefinedName(_)
             | Self::ActiveEndpoints { .. }
             | Self::Overlap { .. }
+            | Self::BridgeName { .. }
             | Self::PoolsExhausted
             | Self::SubnetFull(_)
             | Self::Address { .. }

@@ -1,6 +1,7 @@
 //! The engine: what a command changes, under one lock, recorded before the kernel is touched and completed after. It knows
 //! no arguments and prints nothing.
 
+mod anchors;
 mod containers;
 mod data_plane;
 mod dirs;

@@ -2,7 +2,7 @@
 
 use ipnet::{IpNet, Ipv6Net};
 
-use super::{Engine, Error, GATEWAY_MAC, Result, open::timestamp};
+use super::{Engine, Error, Result, open::timestamp};
 use crate::{
     failpoint::failpoint,
     ipam,
@@ -26,6 +26,7 @@ impl Engine {
         }
         self.ensure_built_in()?;
         let network = self.plan_network(name.clone(), Driver::Bridge, spec)?;
+        self.check_bridge_name(&network)?;
         self.store.durably(|| self.store.insert(&network, Phase::Creating))?;
         failpoint("network.recorded");
         if let Err(error) = self.ensure_data_plane().and_then(|()| self.set_up_network(&network)) {
@@ -65,7 +66,7 @@ impl Engine {
             subnets,
             gateways,
             internal: spec.internal,
-            options: spec.options.clone(),
+            options: spec.stored_options(),
             labels: spec.labels.clone(),
             respects_host_firewall: spec.respects_host_firewall,
         })
@@ -133,7 +134,7 @@ impl Engine {
     /// Makes what a network needs in the kernel; what is there already stays.
     pub(super) fn set_up_network(&self, network: &Network) -> Result<()> {
         let (netlink, anchor) = (self.netlink()?, network.anchor());
-        netlink.add_anchor(&anchor, &format!("netctl:network:{}", network.name), GATEWAY_MAC, network.mtu())?;
+        self.raise_anchor(network)?;
         failpoint("network.anchor");
         // Only our own interface forwards; the host's setting stays as it is. A strict reverse path filter would refuse
         // what arrives here on its way to an ICMP error, and a loose one has to heed the mark.
@@ -148,7 +149,9 @@ impl Engine {
         let index = index_of(&anchor).unwrap_or(0);
         netlink.set_up(index)?;
         for (subnet, gateway) in network.subnets.iter().zip(&network.gateways) {
-            netlink.add_address(index, *gateway, subnet.prefix_len(), false)?;
+            if !network.inhibits_gateway(subnet.addr().is_ipv6()) {
+                netlink.add_address(index, *gateway, subnet.prefix_len(), false)?;
+            }
             failpoint("network.address");
             netlink.add_route(&self.forbidding_route(*subnet)?)?;
             failpoint("network.route");
@@ -172,10 +175,7 @@ impl Engine {
                 self.plane().maps().remove_subnet(*subnet)?;
             }
         }
-        if let Some(index) = index_of(&network.anchor()) {
-            netlink.delete_link(index)?;
-        }
-        Ok(())
+        self.remove_anchor(network)
     }
 
     /// Takes all networks out of the kernel; the state keeps them.

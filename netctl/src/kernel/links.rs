@@ -91,6 +91,12 @@ impl Netlink {
         check("mark the link", name, &[], self.request(|handle| handle.link().set(message).execute()))
     }
 
+    /// Renames a link that is down.
+    pub fn rename_link(&self, index: u32, name: &str) -> Result<()> {
+        let message = LinkUnspec::new_with_index(index).name(name).build();
+        check("rename the link to", name, &[], self.request(|handle| handle.link().set(message).execute()))
+    }
+
     /// Brings a link up.
     pub fn set_up(&self, index: u32) -> Result<()> {
         let message = LinkUnspec::new_with_index(index).up().build();

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Id, Name,
+    Id, Name, PortSpec,
     options::{OptionError, Options},
     subnet::SubnetError,
 };
@@ -66,14 +66,30 @@ pub struct Network {
 }
 
 impl Network {
-    /// The name of its anchor interface.
+    /// The name of its anchor interface: Docker's option, or one that follows from its identifier.
     pub fn anchor(&self) -> String {
+        self.bridge_name().map_or_else(|| self.own_anchor(), str::to_owned)
+    }
+
+    /// The name that its anchor interface has from the beginning, and which nobody else's has.
+    pub fn own_anchor(&self) -> String {
         format!("ncn{}", self.id.short())
+    }
+
+    /// What marks its anchor interface as ours.
+    pub fn anchor_alias(&self) -> String {
+        format!("netctl:network:{}:{}", self.name, self.id.short())
     }
 
     /// Whether names resolve on it: not on the default network, as with Docker.
     pub fn has_names(&self) -> bool {
         self.driver == Driver::Bridge && self.name.as_str() != "bridge"
+    }
+
+    /// Ports as they are published from here: the address that a publication leaves open is the driver option's.
+    pub fn publications(&self, ports: &[PortSpec]) -> Vec<PortSpec> {
+        let binding = self.host_binding();
+        ports.iter().map(|port| PortSpec { host_ip: port.host_ip.or(binding), ..*port }).collect()
     }
 
     /// The subnet and gateway of one family.
@@ -163,6 +179,11 @@ impl NetworkSpec {
         let is_subnet_given = self.subnets.iter().any(|subnet| subnet.addr().is_ipv6());
         let asked = if ipv6 { self.ipv6 } else { self.ipv4 };
         asked.or(Options(&self.options).enables(ipv6)).unwrap_or(!ipv6 || is_subnet_given)
+    }
+
+    /// The driver options as they are stored.
+    pub fn stored_options(&self) -> BTreeMap<String, String> {
+        Options(&self.options).without_overruled(self.ipv4.is_some(), self.ipv6.is_some())
     }
 
     /// The gateway of a subnet: the one that was asked for, or its first address.

@@ -109,6 +109,13 @@ impl Options<'_> {
         self.flag(if ipv6 { ENABLE6 } else { ENABLE4 })
     }
 
+    /// The options without those that `--ipv4` and `--ipv6` have overruled, as Docker stores them.
+    pub fn without_overruled(self, ipv4: bool, ipv6: bool) -> BTreeMap<String, String> {
+        let is_overruled = |name: &str| (ipv4 && name == ENABLE4) || (ipv6 && name == ENABLE6);
+        let kept = self.0.iter().filter(|(name, _)| !is_overruled(name));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -130,6 +137,11 @@ impl Options<'_> {
 impl Network {
     fn option(&self) -> Options<'_> {
         Options(&self.options)
+    }
+
+    /// The name that was chosen for its anchor interface.
+    pub fn bridge_name(&self) -> Option<&str> {
+        self.options.get(BRIDGE_NAME).map(String::as_str)
     }
 
     /// The MTU of its interfaces.

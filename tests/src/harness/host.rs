@@ -227,7 +227,7 @@ impl Host {
         }
         self.clear()?;
         wait::until(Duration::from_secs(5), "no netctl process", || Ok(self.processes()?.is_empty()))?;
-        let left = self.host.sh("ip -o link | grep -E ': (nce|ncn|ncr)' || true
+        let left = self.host.sh("ip -d -o link | grep -E ': (nce|ncn|ncr)|alias netctl:' || true
              ip rule | grep 'proto 110' || true; ip -6 rule | grep 'proto 110' || true
              ip route show table all | grep 'proto 110' || true; ip -6 route show table all | grep 'proto 110' || true
              ip neigh | grep nce || true; cat /proc/sys/net/ipv4/ip_local_reserved_ports | grep . || true

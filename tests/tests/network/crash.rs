@@ -98,7 +98,8 @@ fn a_network_is_made_or_not_made() -> Result<()> {
         ensure!(seen.contains("1 received"), "{seen}");
         Ok(())
     };
-    let command = ["network", "create", "--ipv6", "--subnet", "10.7.0.0/24", "new"];
+    let named = "com.docker.network.bridge.name=br-new";
+    let command = ["network", "create", "--ipv6", "--subnet", "10.7.0.0/24", "-o", named, "new"];
     let job = Job {
         command: &command,
         commit: Some("network.ready"),
@@ -112,7 +113,8 @@ fn a_network_is_made_or_not_made() -> Result<()> {
     let make = || host.ok(&command).map(drop);
     let is_gone = || {
         ensure!(!host.ok(&["network", "ls"])?.contains("new"));
-        ensure!(!host.host.sh("ip -o addr; ip route show table all")?.contains("10.7.0."));
+        let kernel = host.host.sh("ip -o link; ip -o addr; ip route show table all")?;
+        ensure!(!kernel.contains("10.7.0.") && !kernel.contains("br-new"), "{kernel}");
         Ok(())
     };
     let command = ["network", "rm", "new"];

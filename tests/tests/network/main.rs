@@ -7,5 +7,6 @@ mod crash;
 mod lifecycle;
 mod listing;
 mod names;
+mod options;
 mod orphans;
 mod scene;
