@@ -208,6 +208,21 @@ pub struct Connection {
     /// A further name on the first network
     #[arg(long, value_name = "NAME")]
     pub network_alias: Vec<String>,
+    /// A name server to forward this container's questions to
+    #[arg(long, value_name = "IP")]
+    pub dns: Vec<String>,
+    /// A domain to look for names in; . for none
+    #[arg(long, value_name = "DOMAIN")]
+    pub dns_search: Vec<String>,
+    /// An option of resolv.conf, such as ndots:2
+    #[arg(long, alias = "dns-opt", value_name = "OPTION")]
+    pub dns_option: Vec<String>,
+    /// A further host: NAME:IP, or NAME:host-gateway for the host
+    #[arg(long, value_name = "NAME:IP")]
+    pub add_host: Vec<String>,
+    /// A kernel setting of the container's own namespace
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub sysctl: Vec<String>,
     /// Publish a port: [HOSTIP:][HOSTPORT:]PORT[/tcp|udp]
     #[arg(short, long, value_name = "PORT")]
     pub publish: Vec<String>,
@@ -227,6 +242,9 @@ pub struct Run {
     /// A host name
     #[arg(long)]
     pub hostname: Option<String>,
+    /// A domain name
+    #[arg(long)]
+    pub domainname: Option<String>,
     #[command(flatten)]
     pub connection: Connection,
     #[arg(required = true, last = true, value_name = "CMD")]

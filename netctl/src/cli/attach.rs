@@ -2,19 +2,15 @@
 
 use netctl::{
     engine::{Dirs, Engine},
-    serve,
+    runtime, serve,
 };
 
 use super::{args::Attach, dispatch::Outcome, options, output};
 
 /// Attaches a namespace; prints the identifier.
 pub fn attach(dirs: &Dirs, arguments: Attach) -> Outcome {
-    let spec = options::spec(Some(arguments.name.clone()), Some(arguments.name), &arguments.connection)?;
-    let id = Engine::open(dirs)?.attach(spec, arguments.pid, arguments.netns)?;
-    if let Err(error) = serve::ensure(dirs) {
-        // It is attached, and without names rather than not at all.
-        tracing::warn!("{error}");
-    }
+    let spec = options::attach_spec(&arguments)?;
+    let id = runtime::attach(dirs, spec, arguments.pid, arguments.netns)?;
     output::out(id.as_str())?;
     Ok(0)
 }

@@ -49,8 +49,16 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
             "Pid": container.state.pid,
             "ExitCode": container.state.exit_code,
         },
-        "Config": { "Hostname": container.hostname, "Cmd": command },
-        "HostConfig": { "NetworkMode": container.network_mode, "PortBindings": bindings },
+        "Config": { "Hostname": container.hostname, "Domainname": container.domainname, "Cmd": command },
+        "HostConfig": {
+            "NetworkMode": container.network_mode,
+            "PortBindings": bindings,
+            "Dns": container.dns.servers,
+            "DnsSearch": container.dns.search,
+            "DnsOptions": container.dns.options,
+            "ExtraHosts": container.dns.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "Sysctls": container.sysctls,
+        },
         "LogPath": log.map(|path| path.display().to_string()).unwrap_or_default(),
         "NetworkSettings": {
             "SandboxKey": sandbox(container),

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use netctl::{
     engine::{Error, NetworkChoice, Result, RunSpec},
-    model::{PortError, PortSpec},
+    model::{Dns, PortError, PortSpec, Sysctls, hostname},
 };
 
-use super::args::Connection;
+use super::args::{Attach, Connection, Run};
 
 /// KEY=VALUE pairs.
 pub fn pairs(items: &[String]) -> BTreeMap<String, String> {
@@ -34,18 +34,44 @@ impl Complaints {
     }
 }
 
-/// What `run` and `attach` ask of a container; everything that is wrong is told.
-pub fn spec(name: Option<String>, hostname: Option<String>, connection: &Connection) -> Result<RunSpec> {
+/// What `run` asks of a container; everything that is wrong is told.
+pub fn run_spec(arguments: &Run) -> Result<RunSpec> {
+    spec(
+        arguments.name.as_deref(),
+        arguments.hostname.as_deref(),
+        arguments.domainname.as_deref(),
+        &arguments.connection,
+    )
+}
+
+/// What `attach` asks of a container, whose host name is nobody's but its own.
+pub fn attach_spec(arguments: &Attach) -> Result<RunSpec> {
+    let spec = spec(Some(&arguments.name), None, None, &arguments.connection)?;
+    Ok(RunSpec { hostname: Some(arguments.name.clone()), ..spec })
+}
+
+fn spec(name: Option<&str>, host: Option<&str>, domain: Option<&str>, connection: &Connection) -> Result<RunSpec> {
     let mut complaints = Complaints::default();
     let name = complaints.take(name.map(|name| Ok(name.parse()?)).transpose());
+    let read = |option, text: Option<&str>| {
+        text.map(|text| hostname(option, text)).transpose().map_err(|error| Error::Dns(vec![error]))
+    };
+    let host = complaints.take(read("hostname", host));
+    let domain = complaints.take(read("domainname", domain));
     let networks = complaints.take(networks(connection));
     let ports = complaints.take(ports(&connection.publish));
+    let Connection { dns, dns_search, dns_option, add_host, .. } = connection;
+    let dns = complaints.take(Dns::parse(dns, dns_search, dns_option, add_host).map_err(Error::Dns));
+    let sysctls = complaints.take(Sysctls::parse(&connection.sysctl).map_err(Error::Sysctls));
     complaints.tell()?;
     Ok(RunSpec {
         name: name.flatten(),
-        hostname,
+        hostname: host.flatten(),
+        domainname: domain.flatten(),
         networks: networks.unwrap_or_default(),
         ports: ports.unwrap_or_default(),
+        dns: dns.unwrap_or_default(),
+        sysctls: sysctls.unwrap_or_default(),
     })
 }
 

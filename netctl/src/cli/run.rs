@@ -9,7 +9,7 @@ use super::{args::Run, dispatch::Outcome, options, output};
 
 /// Begins a container; in the background prints its identifier, else ends as the command does.
 pub fn run(dirs: &Dirs, arguments: Run) -> Outcome {
-    let spec = options::spec(arguments.name, arguments.hostname, &arguments.connection)?;
+    let spec = options::run_spec(&arguments)?;
     let mode = if arguments.detach { Mode::Detached } else { Mode::Foreground };
     let (id, code) = runtime::run(dirs, spec, arguments.command, mode, arguments.rm)?;
     if arguments.detach && code == 0 {

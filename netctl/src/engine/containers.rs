@@ -5,8 +5,11 @@ use std::{net::IpAddr, path::PathBuf};
 use super::{Engine, Error, Result, open::timestamp};
 use crate::{
     failpoint::failpoint,
-    kernel::{KernelError, Netns, start_time},
-    model::{Attachment, Container, Driver, Endpoint, EngineName, Id, Name, Network, Origin, PortSpec, State, Status},
+    kernel::{KernelError, Netns, start_time, sysctl},
+    model::{
+        Attachment, Container, Dns, Driver, Endpoint, EngineName, Id, Name, Network, Origin, PortSpec, State, Status,
+        SysctlError, Sysctls,
+    },
     store::Phase,
 };
 
@@ -34,6 +37,12 @@ pub struct RunSpec {
     pub networks: Vec<NetworkChoice>,
     /// The ports to publish.
     pub ports: Vec<PortSpec>,
+    /// Its domain name.
+    pub domainname: Option<String>,
+    /// What it asks of names.
+    pub dns: Dns,
+    /// The kernel settings of its namespace.
+    pub sysctls: Sysctls,
 }
 
 impl Engine {
@@ -106,6 +115,9 @@ impl Engine {
         }
         let container = Container {
             hostname: spec.hostname.unwrap_or_else(|| id.short().to_owned()),
+            domainname: spec.domainname.unwrap_or_default(),
+            dns: spec.dns,
+            sysctls: spec.sysctls,
             id,
             name,
             engine: EngineName::Netctl,
@@ -120,8 +132,17 @@ impl Engine {
         Ok(container)
     }
 
-    /// Refuses ports that somebody else has before anything is built.
+    /// Refuses what cannot be had, such as ports that somebody else has, before anything is built.
     fn check_wishes(&self, container: &Container) -> Result<()> {
+        if container.network_mode == "host" && !container.sysctls.0.is_empty() {
+            let keys = container.sysctls.0.keys().cloned();
+            return Err(Error::Sysctls(keys.map(SysctlError::HostNetwork).collect()));
+        }
+        if let (Origin::Attached { .. }, None, Some(option)) =
+            (&container.origin, container.netns_name(), container.dns.needs_files())
+        {
+            return Err(Error::NeedsNamedNetns(option));
+        }
         if let Some(first) = container.attachments.first() {
             let network = self.network(first.network.as_str())?;
             let specs = network.publications(&container.ports);
@@ -135,6 +156,17 @@ impl Engine {
         self.store.atomically(|| self.store.insert(container, Phase::Creating))?;
         failpoint("container.recorded");
         Ok(())
+    }
+
+    /// Sets in a container's namespace what was asked for.
+    pub fn apply_sysctls(&self, container: &Container, netns: &Netns) -> Result<()> {
+        let set = || {
+            container.sysctls.paths().try_for_each(|(path, value)| {
+                let refused = |source| Error::SysctlRefused { key: path.clone(), value: value.to_owned(), source };
+                sysctl::write(&path, value).map_err(refused)
+            })
+        };
+        netns.inside(set)?
     }
 
     /// Undoes a container whose making has failed.
@@ -202,8 +234,15 @@ impl Engine {
         Ok(running)
     }
 
-    /// Gives an existing namespace its place on the networks.
-    pub fn attach(&self, spec: RunSpec, pid: Option<u32>, path: Option<PathBuf>) -> Result<Id> {
+    /// Gives an existing namespace its place on the networks. `furnish` is called once the endpoints are there, before
+    /// it counts as attached.
+    pub fn attach(
+        &self,
+        spec: RunSpec,
+        pid: Option<u32>,
+        path: Option<PathBuf>,
+        furnish: impl FnOnce(&Container, &[Endpoint]),
+    ) -> Result<Id> {
         let (netns, path) = open_netns(pid, path)?;
         if netns.inode()? == Netns::own()?.inode()? {
             return Err(Error::HostNamespace);
@@ -216,9 +255,13 @@ impl Engine {
             return Err(Error::NeedsBridge("attach"));
         }
         self.record_container(&container)?;
-        if let Err(error) = self.join_networks(&container, &netns) {
-            self.abandon_container(&container)?;
-            return Err(error);
+        let joined = self.join_networks(&container, &netns);
+        match joined.and_then(|endpoints| self.apply_sysctls(&container, &netns).map(|()| endpoints)) {
+            Ok(endpoints) => furnish(&container, &endpoints),
+            Err(error) => {
+                self.abandon_container(&container)?;
+                return Err(error);
+            }
         }
         self.commit_container(&container, pid.unwrap_or(0))?;
         Ok(container.id)

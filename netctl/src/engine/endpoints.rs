@@ -46,7 +46,8 @@ impl Engine {
             let asked = attachment.addresses.iter().copied().find(|address| address.is_ipv6() == ipv6);
             self.pick_address(network, &subnet, &taken, asked).map(Some)
         };
-        let (address4, address6) = (pick(false)?, pick(true)?);
+        let has_ipv6 = !container.sysctls.disable_ipv6();
+        let (address4, address6) = (pick(false)?, if has_ipv6 { pick(true)? } else { None });
         let specs = if publishes { network.publications(&container.ports) } else { Vec::new() };
         let published = self.plan_ports(&specs, address4.is_some(), address6.is_some())?;
         Ok(Endpoint {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::{
     kernel::KernelError,
-    model::{NameError, PortError, SpecError, SubnetError},
+    model::{DnsError, NameError, PortError, SpecError, SubnetError, SysctlError},
     store::StoreError,
 };
 
@@ -40,6 +40,27 @@ pub enum Error {
     /// A port is not valid.
     #[error("{}", join(.0))]
     Ports(Vec<PortError>),
+    /// Options about names are not valid.
+    #[error("{}", join(.0))]
+    Dns(Vec<DnsError>),
+    /// Kernel settings cannot be asked for.
+    #[error("{}", join(.0))]
+    Sysctls(Vec<SysctlError>),
+    /// The kernel does not take a setting.
+    #[error("sysctl {key}={value} was refused: {source}; correct it or leave it out")]
+    SysctlRefused {
+        /// Its path below /proc/sys.
+        key: String,
+        /// What was to be written.
+        value: String,
+        /// Why not.
+        source: KernelError,
+    },
+    /// An attached namespace without a name keeps the host's files.
+    #[error(
+        "{0} needs a named network namespace, such as /run/netns/web: any other has the host's files; leave it out"
+    )]
+    NeedsNamedNetns(&'static str),
     /// No network of that name.
     #[error("network {0} not found")]
     NoNetwork(String),
@@ -205,6 +226,10 @@ impl Error {
             | Self::Name(_)
             | Self::Subnet(_)
             | Self::Ports(_)
+            | Self::Dns(_)
+            | Self::Sysctls(_)
+            | Self::SysctlRefused { .. }
+            | Self::NeedsNamedNetns(_)
             | Self::Unsupported(_) => 2,
             Self::PortsNeedBridge(_) | Self::NeedsBridge(_) => 2,
             Self::NoNetwork(_) | Self::NoContainer(_) | Self::NoInterface(_) | Self::NoProcess(_) => 3,

@@ -78,6 +78,7 @@ impl Engine {
         if let Some(cgroup) = Cgroup::named(container.id.as_str()) {
             cgroup.remove();
         }
+        self.remove_netns_files(container);
         // Files that are gone already are the aim.
         let _ = std::fs::remove_dir_all(self.dirs.container(container.id.as_str()));
         Ok(self.store.delete::<Container>(&container.id)?)
@@ -93,7 +94,7 @@ impl Engine {
         }
         for (container, _) in self.store.all::<Container>()? {
             match container.origin {
-                Origin::Attached { .. } => self.store.delete::<Container>(&container.id)?,
+                Origin::Attached { .. } => self.erase_container(&container)?,
                 Origin::Run { .. } if container.state.status == Status::Running => {
                     self.record_exit(&container, None)?;
                 }

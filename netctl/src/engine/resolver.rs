@@ -1,6 +1,6 @@
 //! The resolver's place in the data plane, and what it has to know. Not its answers.
 
-use std::{fs, net::IpAddr};
+use std::{collections::HashMap, fs, io, net::IpAddr, path::PathBuf, sync::Arc};
 
 use netctl_common::abi::{Endpoint as Slot, endpoint_flags};
 use nix::{
@@ -12,7 +12,7 @@ use super::{Engine, GATEWAY_MAC, Result, endpoints::RESOLVER_SLOT};
 use crate::{
     failpoint::failpoint,
     kernel::{Netlink, Netns, Route, Veth, index_of, is_alive, sysctl},
-    model::{Container, Driver, Endpoint, Network},
+    model::{Container, Driver, Endpoint, Id, Network, Origin},
     names,
     store::{Phase, Store},
 };
@@ -114,13 +114,21 @@ impl Resolver {
         let endpoints: Vec<Endpoint> = complete(store.all()?);
         let containers: Vec<Container> = complete(store.all()?);
         let bridges = || networks.iter().filter(|network| network.driver == Driver::Bridge);
-        let mut members = Vec::new();
+        let networks_by_id: HashMap<&Id, &Network> = networks.iter().map(|network| (&network.id, network)).collect();
+        let mut endpoints_of: HashMap<&Id, Vec<&Endpoint>> = HashMap::new();
         for endpoint in &endpoints {
-            let network = networks.iter().find(|network| network.id == endpoint.network);
-            let container = containers.iter().find(|container| container.id == endpoint.container);
-            if let (Some(network), Some(container)) = (network, container) {
-                members.push(member(network, container, endpoint));
-            }
+            endpoints_of.entry(&endpoint.container).or_default().push(endpoint);
+        }
+        let mut members = Vec::new();
+        for container in &containers {
+            let places: Vec<_> = endpoints_of
+                .get(&container.id)
+                .into_iter()
+                .flatten()
+                .filter_map(|&endpoint| Some((*networks_by_id.get(&endpoint.network)?, endpoint)))
+                .collect();
+            let servers = own_servers(container, &places);
+            members.extend(places.iter().map(|(network, endpoint)| member(network, container, endpoint, &servers)));
         }
         let zones = bridges().map(|network| names::Network {
             id: network.number,
@@ -140,7 +148,46 @@ fn complete<T>(rows: Vec<(T, Phase)>) -> Vec<T> {
     rows.into_iter().filter(|(_, phase)| *phase == Phase::Ready).map(|(item, _)| item).collect()
 }
 
-fn member(network: &Network, container: &Container, endpoint: &Endpoint) -> names::Member {
+/// A container's own name servers. Its gateways are not among them: they are us, who would ask them again.
+fn own_servers(container: &Container, places: &[(&Network, &Endpoint)]) -> Option<Arc<names::OwnServers>> {
+    if container.dns.servers.is_empty() {
+        return None;
+    }
+    let is_gateway = |server: &IpAddr| places.iter().any(|(network, _)| network.gateways.contains(server));
+    let servers = container.dns.servers.iter().copied().filter(|server| !is_gateway(server)).collect();
+    let pid = container.state.pid;
+    let netns = match &container.origin {
+        Origin::Attached { netns, .. } => netns.clone(),
+        Origin::Run { .. } => PathBuf::from(format!("/proc/{pid}/ns/net")),
+    };
+    let process = (pid != 0).then_some((pid, container.state.start));
+    Some(Arc::new(names::OwnServers { servers, place: Arc::new(Sandbox { netns, process }) }))
+}
+
+/// A container's namespace. It is opened for each use: whoever held it would keep it alive.
+#[derive(Debug)]
+struct Sandbox {
+    netns: PathBuf,
+    process: Option<(u32, u64)>,
+}
+
+impl names::Place for Sandbox {
+    fn inside(&self, make: &mut dyn FnMut()) -> io::Result<()> {
+        let netns = Netns::at(&self.netns).map_err(io::Error::other)?;
+        // The number of a process that has ended may be another's by now.
+        if self.process.is_some_and(|(pid, start)| !is_alive(pid, start)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        netns.inside(make).map_err(io::Error::other)
+    }
+}
+
+fn member(
+    network: &Network,
+    container: &Container,
+    endpoint: &Endpoint,
+    servers: &Option<Arc<names::OwnServers>>,
+) -> names::Member {
     let mut all = vec![container.name.to_string()];
     all.extend(endpoint.aliases.iter().cloned());
     all.push(container.hostname.clone());
@@ -151,6 +198,7 @@ fn member(network: &Network, container: &Container, endpoint: &Endpoint) -> name
         ipv4: endpoint.address4,
         ipv6: endpoint.address6,
         names: all,
+        servers: servers.clone(),
     }
 }
 

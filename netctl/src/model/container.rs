@@ -3,12 +3,12 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{Id, Name, PortSpec, Protocol};
+use super::{Dns, Id, Name, PortSpec, Protocol, Sysctls};
 
 /// Whose container it is.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
@@ -91,6 +91,15 @@ pub struct Container {
     pub created: String,
     /// Its host name.
     pub hostname: String,
+    /// Its domain name, empty if it has none.
+    #[serde(default)]
+    pub domainname: String,
+    /// What it asks of names.
+    #[serde(default)]
+    pub dns: Dns,
+    /// The kernel settings of its namespace that were asked for.
+    #[serde(default)]
+    pub sysctls: Sysctls,
     /// Docker's `HostConfig.NetworkMode`: a network's name, `host` or `none`.
     pub network_mode: String,
     /// The networks that it is on, or will be once it runs.
@@ -100,6 +109,9 @@ pub struct Container {
     /// How it is.
     pub state: State,
 }
+
+/// Where named network namespaces are.
+const NAMED_NETNS: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
 /// A published port, with everything chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
@@ -154,6 +166,16 @@ impl Endpoint {
 }
 
 impl Container {
+    /// The name of the named network namespace (ip-netns(8)) that was attached, if it was one.
+    pub fn netns_name(&self) -> Option<&str> {
+        let Origin::Attached { netns, .. } = &self.origin else {
+            return None;
+        };
+        let is_named = |directory: &Path| NAMED_NETNS.iter().any(|known| directory == Path::new(known));
+        netns.parent().filter(|directory| is_named(directory))?;
+        netns.file_name()?.to_str()
+    }
+
     /// The ports that are published, by container port, in Docker's order.
     pub fn bindings(endpoints: &[Endpoint]) -> BTreeMap<(u16, Protocol), Vec<Published>> {
         let mut bindings: BTreeMap<_, Vec<_>> = BTreeMap::new();

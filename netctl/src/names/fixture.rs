@@ -187,5 +187,6 @@ pub(super) fn member(number: u16, names: &[&str]) -> Member {
         ipv4: Some(Ipv4Addr::new(172, 18, high, low)),
         ipv6: None,
         names: names.iter().map(|&name| name.to_owned()).collect(),
+        servers: None,
     }
 }

@@ -7,7 +7,7 @@ mod upstream;
 mod zone;
 
 pub use server::Names;
-pub use upstream::Upstreams;
+pub use upstream::{OwnServers, Place, Upstreams};
 pub use zone::{Answer, Kind, Member, Network, Zones};
 
 #[cfg(test)]

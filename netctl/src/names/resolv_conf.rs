@@ -52,9 +52,21 @@ struct Stamp {
     changed: (i64, i64),
 }
 
+impl Resolvers {
+    /// These servers, asked as patiently as the host's where it says nothing.
+    pub fn of(servers: impl Iterator<Item = SocketAddr>) -> Self {
+        let timeout = Duration::from_secs(DEFAULT_TIMEOUT);
+        Self { servers: servers.collect(), timeout, attempts: DEFAULT_ATTEMPTS }
+    }
+}
+
 impl ResolvConf {
     pub fn new(path: PathBuf, port: u16) -> Self {
         Self { path, port, read: Mutex::new(None) }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn path(&self) -> &Path {
@@ -92,8 +104,7 @@ impl From<&Metadata> for Stamp {
 
 /// Lines that make no sense are passed over, as resolv.conf(5) readers do.
 fn parse(text: &str, port: u16) -> Resolvers {
-    let mut resolvers =
-        Resolvers { servers: Vec::new(), timeout: Duration::from_secs(DEFAULT_TIMEOUT), attempts: DEFAULT_ATTEMPTS };
+    let mut resolvers = Resolvers::of(std::iter::empty());
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace();
         match words.next() {

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 use super::reply::Reply;
-use super::upstream::Upstreams;
+use super::upstream::{OwnServers, Upstreams};
 use super::zone::{Answer, Kind, Zones};
 
 /// A connection that has not sent a whole query after this long is closed.
@@ -129,7 +129,10 @@ impl Handler {
             Answer::NotOurs if !zones.may_forward(info.src.ip(), self.network) => {
                 Reply::error(request, ResponseCode::ServFail)
             }
-            Answer::NotOurs => self.forward(request, &info).await,
+            Answer::NotOurs => {
+                let own = zones.servers_of(info.src.ip(), self.network);
+                self.forward(request, &info, own.as_deref()).await
+            }
         }
     }
 
@@ -147,11 +150,11 @@ impl Handler {
         zones.answer_to(info.src.ip(), self.network, &name, kind)
     }
 
-    async fn forward(&self, request: &Request, info: &RequestInfo<'_>) -> Reply {
+    async fn forward(&self, request: &Request, info: &RequestInfo<'_>, own: Option<&OwnServers>) -> Reply {
         let Ok(_permit) = self.forwarded.try_acquire() else {
             return Reply::error(request, ResponseCode::Refused);
         };
-        match self.shared.upstreams.ask(request.as_slice(), info.query.original()).await {
+        match self.shared.upstreams.ask(request.as_slice(), info.query.original(), own).await {
             Ok(answer) => Reply::forwarded(request, answer),
             Err(error) => {
                 debug!(network = self.network, %error, "a query found no answer outside");

@@ -1,15 +1,16 @@
-//! Asks the host's own resolvers what a network does not know. Not a resolver: no cache, no search list, no recursion.
+//! Asks other resolvers, the host's or a container's own, what a network does not know. Not a resolver: no cache, no search list, no recursion.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_server::proto::op::{Message, MessageType, Query, ResponseCode};
 use hickory_server::proto::serialize::binary::DecodeError;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::timeout;
 
 use super::resolv_conf::{ResolvConf, ResolvConfError, Resolvers};
@@ -22,6 +23,8 @@ pub(super) enum UpstreamError {
     ResolvConf(#[from] ResolvConfError),
     #[error("{} lists no name server", path.display())]
     NoneListed { path: PathBuf },
+    #[error("the container's own name servers are all its own gateways")]
+    NoneUsable,
     #[error("cannot ask name server {server}: {source}")]
     Io { server: SocketAddr, source: io::Error },
     #[error("name server {server} did not answer within {waited:?}")]
@@ -30,6 +33,25 @@ pub(super) enum UpstreamError {
     Unreadable { server: SocketAddr, source: DecodeError },
     #[error("name server {server} answered another question")]
     AnotherQuestion { server: SocketAddr },
+}
+
+/// The network namespace of a container, as seen by who makes sockets.
+pub trait Place: std::fmt::Debug + Send + Sync {
+    /// Calls `make` inside.
+    ///
+    /// # Errors
+    /// The namespace has gone.
+    fn inside(&self, make: &mut dyn FnMut()) -> io::Result<()>;
+}
+
+/// Name servers of a container's own, asked from its namespace: they see it, it reaches no more of them than it could
+/// itself, and a loopback address is its own.
+#[derive(Debug)]
+pub struct OwnServers {
+    /// In the order in which they are asked.
+    pub servers: Vec<IpAddr>,
+    /// From where.
+    pub place: Arc<dyn Place>,
 }
 
 /// The resolvers of a `resolv.conf`, asked in its order.
@@ -56,13 +78,30 @@ impl Upstreams {
     /// A server that answers SERVFAIL, NOTIMP or REFUSED is passed over for the next, as glibc does; its answer
     /// is given if nobody has a better one.
     ///
+    /// Servers of the asker's own take the place of the host's.
+    ///
     /// # Errors
     /// No server is listed, or none answered; then the error is the last one's.
-    pub(super) async fn ask(&self, query: &[u8], question: &Query) -> Result<Message, UpstreamError> {
-        let resolvers = self.resolv_conf.current()?;
-        let mut outcome = Err(UpstreamError::NoneListed { path: self.resolv_conf.path().to_owned() });
+    pub(super) async fn ask(
+        &self,
+        query: &[u8],
+        question: &Query,
+        own: Option<&OwnServers>,
+    ) -> Result<Message, UpstreamError> {
+        let (resolvers, mut outcome) = match own {
+            Some(own) => {
+                let port = self.resolv_conf.port();
+                let servers = own.servers.iter().map(|&server| SocketAddr::new(server, port));
+                (Arc::new(Resolvers::of(servers)), Err(UpstreamError::NoneUsable))
+            }
+            None => {
+                let none = UpstreamError::NoneListed { path: self.resolv_conf.path().to_owned() };
+                (self.resolv_conf.current()?, Err(none))
+            }
+        };
+        let place = own.map(|own| &*own.place);
         for _ in 0..resolvers.attempts {
-            outcome = ask_each(&resolvers, query, question).await.unwrap_or(outcome);
+            outcome = ask_each(&resolvers, query, question, place).await.unwrap_or(outcome);
             if outcome.is_ok() {
                 break;
             }
@@ -72,10 +111,15 @@ impl Upstreams {
 }
 
 /// Nothing if there is no server.
-async fn ask_each(resolvers: &Resolvers, query: &[u8], question: &Query) -> Option<Result<Message, UpstreamError>> {
+async fn ask_each(
+    resolvers: &Resolvers,
+    query: &[u8],
+    question: &Query,
+    place: Option<&dyn Place>,
+) -> Option<Result<Message, UpstreamError>> {
     let mut outcome = None;
     for &server in &resolvers.servers {
-        let asked = Asked { server, query, question, patience: resolvers.timeout };
+        let asked = Asked { server, query, question, place, patience: resolvers.timeout };
         match asked.exchange().await {
             Ok(answer) if !declines(&answer) => return Some(Ok(answer)),
             Ok(answer) => outcome = Some(Ok(answer)),
@@ -94,6 +138,8 @@ struct Asked<'a> {
     server: SocketAddr,
     query: &'a [u8],
     question: &'a Query,
+    /// Where it is asked from; the host where there is none.
+    place: Option<&'a dyn Place>,
     patience: Duration,
 }
 
@@ -121,7 +167,11 @@ impl Asked<'_> {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
-        let socket = UdpSocket::bind(any).await.map_err(|source| self.io(source))?;
+        let bind = || {
+            let socket = std::net::UdpSocket::bind(any)?;
+            socket.set_nonblocking(true).map(|()| socket)
+        };
+        let socket = self.made(bind).and_then(UdpSocket::from_std).map_err(|source| self.io(source))?;
         socket.connect(self.server).await.map_err(|source| self.io(source))?;
         socket.send(self.query).await.map_err(|source| self.io(source))?;
         let mut buffer = vec![0; usize::from(u16::MAX)];
@@ -144,11 +194,22 @@ impl Asked<'_> {
     /// Each message has its length before it (RFC 1035 §4.2.2).
     async fn tcp_exchange(&self) -> io::Result<Vec<u8>> {
         let length = u16::try_from(self.query.len()).map_err(io::Error::other)?;
-        let mut stream = TcpStream::connect(self.server).await?;
+        let socket = self.made(|| if self.server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() })?;
+        let mut stream = socket.connect(self.server).await?;
         stream.write_all(&[&length.to_be_bytes(), self.query].concat()).await?;
         let mut message = vec![0; usize::from(stream.read_u16().await?)];
         stream.read_exact(&mut message).await?;
         Ok(message)
+    }
+
+    /// A socket belongs to the namespace that it was made in, wherever it is used.
+    fn made<T>(&self, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let Some(place) = self.place else {
+            return make();
+        };
+        let mut made = None;
+        place.inside(&mut || made = Some(make()))?;
+        made.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
     }
 
     fn read(&self, message: &[u8]) -> Result<Message, UpstreamError> {

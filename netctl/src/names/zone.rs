@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
+
+use super::upstream::OwnServers;
 
 /// A network as its names see it.
 #[derive(Debug, Clone)]
@@ -33,6 +36,8 @@ pub struct Member {
     pub ipv6: Option<Ipv6Addr>,
     /// The container's name first, because addresses resolve back to it; then aliases, hostname, short id.
     pub names: Vec<String>,
+    /// Where its questions are forwarded to, if it is not to the host's resolvers.
+    pub servers: Option<Arc<OwnServers>>,
 }
 
 /// The record types a network has data of.
@@ -67,8 +72,15 @@ pub enum Answer {
 #[derive(Debug, Default)]
 pub struct Zones {
     networks: HashMap<u32, NetworkZone>,
-    /// By network and address, every network that the container there is on, the asked one first.
-    askers: HashMap<(u32, IpAddr), Vec<u32>>,
+    /// By network and address.
+    askers: HashMap<(u32, IpAddr), Asker>,
+}
+
+#[derive(Debug, Clone)]
+struct Asker {
+    /// Every network that the container there is on, the asked one first.
+    networks: Vec<u32>,
+    servers: Option<Arc<OwnServers>>,
 }
 
 #[derive(Debug)]
@@ -115,14 +127,26 @@ impl Zones {
         }
     }
 
-    /// Whether a query of `asker` may leave: it has a network with a way out. A network nobody described has none.
+    /// Whether a query of `asker` may leave: it has a network with a way out, or servers that are asked from where it is
+    /// itself. A network nobody described has none.
     #[must_use]
     pub fn may_forward(&self, asker: IpAddr, network: u32) -> bool {
-        self.seen_by(asker, network).iter().any(|seen| self.networks.get(seen).is_some_and(|zone| !zone.internal))
+        self.servers_of(asker, network).is_some()
+            || self
+                .seen_by(asker, network)
+                .iter()
+                .any(|seen| self.networks.get(seen).is_some_and(|zone| !zone.internal))
+    }
+
+    /// The servers of the asker's own.
+    #[must_use]
+    pub fn servers_of(&self, asker: IpAddr, network: u32) -> Option<Arc<OwnServers>> {
+        self.askers.get(&(network, asker.to_canonical()))?.servers.clone()
     }
 
     fn seen_by(&self, asker: IpAddr, network: u32) -> Vec<u32> {
-        self.askers.get(&(network, asker.to_canonical())).cloned().unwrap_or_else(|| vec![network])
+        let known = self.askers.get(&(network, asker.to_canonical()));
+        known.map_or_else(|| vec![network], |asker| asker.networks.clone())
     }
 }
 
@@ -188,7 +212,7 @@ impl NetworkZone {
     }
 }
 
-fn askers(members: &[Member]) -> HashMap<(u32, IpAddr), Vec<u32>> {
+fn askers(members: &[Member]) -> HashMap<(u32, IpAddr), Asker> {
     let mut networks_of: HashMap<&str, Vec<u32>> = HashMap::new();
     for member in members {
         networks_of.entry(&member.container).or_default().push(member.network);
@@ -196,10 +220,11 @@ fn askers(members: &[Member]) -> HashMap<(u32, IpAddr), Vec<u32>> {
     let mut askers = HashMap::new();
     for member in members {
         let others = networks_of.get(member.container.as_str()).into_iter().flatten().copied();
-        let mut seen = vec![member.network];
-        seen.extend(others.filter(|&other| other != member.network));
+        let mut networks = vec![member.network];
+        networks.extend(others.filter(|&other| other != member.network));
         for address in addresses(member) {
-            askers.insert((member.network, address), seen.clone());
+            let asker = Asker { networks: networks.clone(), servers: member.servers.clone() };
+            askers.insert((member.network, address), asker);
         }
     }
     askers
@@ -250,6 +275,7 @@ mod tests {
             ipv4: Some(v4.parse().expect("an IPv4 address")),
             ipv6: v6.map(|v6| v6.parse().expect("an IPv6 address")),
             names: names.iter().map(|&name| name.to_owned()).collect(),
+            servers: None,
         };
         let members = [
             member(1, "plain", "172.17.0.2", None, &["plain"]),

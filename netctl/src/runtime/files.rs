@@ -1,56 +1,101 @@
-//! The files that a container sees in place of the host's: resolv.conf, hosts and hostname.
+//! The files that a container sees in place of the host's: resolv.conf, hosts and hostname. Not what is in them.
 
 use std::{
-    fs,
-    net::IpAddr,
+    collections::HashSet,
+    fs::{self, File, OpenOptions},
+    io::Write,
     path::{Path, PathBuf},
 };
 
+use super::file_texts::{self, Place};
 use crate::{
     engine::{Engine, Error, Result},
-    model::{Container, Endpoint},
+    failpoint::failpoint,
+    model::{Container, Endpoint, Origin},
 };
 
 /// The container's files and where they are mounted.
 pub const MOUNTED: [(&str, &str); 3] =
     [("resolv.conf", "/etc/resolv.conf"), ("hosts", "/etc/hosts"), ("hostname", "/etc/hostname")];
 
-/// Writes the container's files.
-pub fn write(engine: &Engine, container: &Container, endpoints: &[Endpoint]) -> Result<()> {
+/// Makes the files anew for a container that is about to begin.
+pub fn create(engine: &Engine, container: &Container) -> Result<()> {
     let directory = engine.dirs.container(container.id.as_str());
     fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
-    let gateways = engine.gateways_of(endpoints)?;
-    let addresses: Vec<IpAddr> = endpoints.iter().flat_map(Endpoint::addresses).collect();
-    put(&directory.join("resolv.conf"), &resolv_conf(&engine.dirs.resolv_conf, &gateways))?;
-    put(&directory.join("hosts"), &hosts(container, &addresses))?;
-    put(&directory.join("hostname"), &format!("{}\n", container.hostname))
-}
-
-fn put(path: &PathBuf, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(Error::file("write", path))
-}
-
-/// The gateways as name servers, with the host's search list and options.
-fn resolv_conf(host: &Path, gateways: &[IpAddr]) -> String {
-    let mut text = String::new();
-    for gateway in gateways.iter().take(3) {
-        text.push_str(&format!("nameserver {gateway}\n"));
-    }
-    let of_host = fs::read_to_string(host).unwrap_or_default();
-    for line in of_host.lines() {
-        let keyword = line.split_whitespace().next().unwrap_or_default();
-        if matches!(keyword, "search" | "domain" | "options") {
-            text.push_str(line);
-            text.push('\n');
+    for (name, _) in MOUNTED {
+        for path in [directory.join(name), record(&directory, name)] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::file("remove", path)(error));
+                }
+                _ => {}
+            }
         }
     }
-    text
+    write(engine, container, &[])
 }
 
-fn hosts(container: &Container, addresses: &[IpAddr]) -> String {
-    let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
-    for address in addresses {
-        text.push_str(&format!("{address}\t{}\n", container.hostname));
+/// Writes the container's files in place: they are mounted where the container looks. What somebody inside has added
+/// stays: further lines of hosts, and a resolv.conf of their own.
+pub fn write(engine: &Engine, container: &Container, endpoints: &[Endpoint]) -> Result<()> {
+    let directory = engine.dirs.container(container.id.as_str());
+    let gateways = engine.gateways_of(endpoints)?;
+    let mut has_names = false;
+    for endpoint in endpoints {
+        has_names |= engine.network(endpoint.network.as_str())?.has_names();
     }
-    text
+    let place = Place { endpoints, gateways: &gateways, has_names };
+    let texts = file_texts::all(container, &place, &engine.dirs.resolv_conf);
+    if texts.is_empty() || (matches!(container.origin, Origin::Attached { .. }) && container.netns_name().is_none()) {
+        return Ok(());
+    }
+    fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
+    for (name, text) in texts {
+        match container.origin {
+            Origin::Run { .. } => put(&directory, name, &directory.join(name), &text)?,
+            Origin::Attached { .. } => {
+                if let Some((path, mark)) = engine.claim_netns_file(container, name)? {
+                    put(&directory, name, &path, &format!("{mark}{text}"))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where it is kept which lines of a file are ours.
+fn record(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.lines"))
+}
+
+fn put(directory: &Path, name: &str, path: &Path, text: &str) -> Result<()> {
+    let record = record(directory, name);
+    let known = fs::read_to_string(&record).unwrap_or_default();
+    let current = fs::read_to_string(path).unwrap_or_default();
+    let ours: HashSet<&str> = known.lines().collect();
+    let theirs: Vec<&str> = current.lines().filter(|line| !ours.contains(line)).collect();
+    let is_new = known.is_empty();
+    if name == "resolv.conf" && !theirs.is_empty() && !is_new {
+        return Ok(());
+    }
+    let mut whole = text.to_owned();
+    if name == "hosts" && !is_new {
+        whole.extend(theirs.iter().flat_map(|line| [line, "\n"]));
+    }
+    // Whoever is killed in between leaves no line of ours that the record does not have.
+    overwrite(&record, &format!("{known}{text}"))?;
+    failpoint("files.recorded");
+    overwrite(path, &whole)?;
+    failpoint("files.written");
+    overwrite(&record, text)
+}
+
+/// In place, and never empty for those who read meanwhile.
+fn overwrite(path: &Path, text: &str) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let mut file: File = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.set_len(text.len() as u64)
+    };
+    write().map_err(Error::file("write", path))
 }

@@ -1,13 +1,16 @@
 //! Containers' processes: begun, watched, entered and ended. Not their networks.
 
+mod attach;
 mod control;
 mod exec;
+mod file_texts;
 mod files;
 mod lifecycle;
 mod monitor;
 mod sandbox;
 mod spawn;
 
+pub use attach::attach;
 pub use exec::exec;
 pub use lifecycle::{remove, start, stop};
 pub use monitor::monitor;

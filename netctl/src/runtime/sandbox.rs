@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{Read, Write},
     os::fd::OwnedFd,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use nix::{
@@ -17,8 +17,9 @@ use nix::{
 use super::files;
 use crate::model::Container;
 
-/// Sockets of the host's name caches: they would answer with the host's names.
-const NAME_CACHES: [&str; 2] = ["/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve"];
+/// Where the sockets of the host's name caches are, nscd's and nss-resolve's: they would answer with the host's names.
+const NAME_CACHES: [&str; 2] = ["/run/nscd", "/run/systemd/resolve"];
+const NOTHING_RUNS: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
 /// The pipes that tie the process to its monitor.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ fn prepare(container: &Container, directory: &Path, tether: &Tether) -> nix::Res
         return Err(nix::errno::Errno::ECANCELED);
     }
     sethostname(&container.hostname)?;
+    set_domain_name(&container.domainname)?;
     mount_all(directory, own_network)
 }
 
@@ -68,24 +70,31 @@ fn mount_all(directory: &Path, own_network: bool) -> nix::Result<()> {
     let none = None::<&str>;
     // What is mounted here stays here; what the host mounts later still shows.
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;
-    if !own_network {
+    // A link is followed to the file that programs read; a file that is not there needs no cover.
+    let cover = |(name, target): (&str, &str)| Some((directory.join(name), std::fs::canonicalize(target).ok()?));
+    let covers: Vec<_> = files::MOUNTED.into_iter().filter_map(cover).filter(|(file, _)| file.exists()).collect();
+    if own_network {
+        // The old one shows the host's interfaces.
+        let _ = umount2("/sys", MntFlags::MNT_DETACH);
+        mount(Some("sysfs"), "/sys", Some("sysfs"), NOTHING_RUNS, none)?;
+        NAME_CACHES.iter().try_for_each(|cache| hide(Path::new(cache), &covers))?;
+    }
+    for (file, target) in covers {
+        mount(Some(&file), &target, none, MsFlags::MS_BIND, none)?;
+    }
+    Ok(())
+}
+
+/// Puts an empty directory over one, so that sockets that are made there later are hidden, too. Files below that are to
+/// be covered stay there.
+fn hide(directory: &Path, covers: &[(PathBuf, PathBuf)]) -> nix::Result<()> {
+    if !directory.is_dir() {
         return Ok(());
     }
-    // The old one shows the host's interfaces.
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    let _ = umount2("/sys", MntFlags::MNT_DETACH);
-    mount(Some("sysfs"), "/sys", Some("sysfs"), flags, none)?;
-    for (name, target) in files::MOUNTED {
-        // A link is followed to the file that programs read; a file that is not there needs no cover.
-        let Ok(target) = std::fs::canonicalize(target) else {
-            continue;
-        };
-        mount(Some(&directory.join(name)), &target, none, MsFlags::MS_BIND, none)?;
-    }
-    for socket in NAME_CACHES {
-        if Path::new(socket).exists() {
-            mount(Some("/dev/null"), socket, none, MsFlags::MS_BIND, none)?;
-        }
+    mount(Some("tmpfs"), directory, Some("tmpfs"), NOTHING_RUNS, Some("mode=755,size=64k"))?;
+    for (_, target) in covers.iter().filter(|(_, target)| target.starts_with(directory)) {
+        let parent = target.parent().unwrap_or(directory);
+        std::fs::create_dir_all(parent).and_then(|()| File::create(target).map(drop)).map_err(io_errno)?;
     }
     Ok(())
 }
@@ -101,6 +110,14 @@ fn run(container: &Container) -> nix::Result<std::convert::Infallible> {
         .map_err(|_| nix::errno::Errno::EINVAL)?;
     let program = arguments.first().ok_or(nix::errno::Errno::EINVAL)?;
     execvp(program, &arguments)
+}
+
+fn set_domain_name(name: &str) -> nix::Result<()> {
+    if name.is_empty() {
+        return Ok(());
+    }
+    // SAFETY: the pointer is to as many bytes as are said, and the kernel copies them.
+    nix::errno::Errno::result(unsafe { nix::libc::setdomainname(name.as_ptr().cast(), name.len()) }).map(drop)
 }
 
 fn io_errno(error: std::io::Error) -> nix::errno::Errno {

@@ -66,7 +66,7 @@ pub(super) fn release(dirs: &Dirs, container: &Container, mut control: Control, 
 /// Starts the monitor of a recorded container and builds its networks, up to where it has happened.
 pub(super) fn prepare(engine: &Engine, dirs: &Dirs, container: &Container, mode: Mode) -> Result<Control> {
     // The files have to be there before the process looks at them, with or without addresses.
-    files::write(engine, container, &[])?;
+    files::create(engine, container)?;
     let mut control = start_monitor(dirs, container, mode)?;
     failpoint("run.monitor");
     let pid = match control.hear() {
@@ -80,6 +80,7 @@ pub(super) fn prepare(engine: &Engine, dirs: &Dirs, container: &Container, mode:
         let inside = crate::kernel::Netlink::open_in(&netns)?;
         inside.set_up(1)?;
     }
+    engine.apply_sysctls(container, &netns)?;
     files::write(engine, container, &endpoints)?;
     failpoint("run.joined");
     engine.commit_container(container, pid)?;

@@ -90,7 +90,7 @@ impl Host {
         command.arg("--state-dir").arg(self.state_dir());
         command.arg("--run-dir").arg(self.run_dir());
         command.arg("--bpffs").arg(&self.bpffs);
-        command.arg("--resolv-conf").arg(self.directory.path().join("resolv.conf"));
+        command.arg("--resolv-conf").arg(self.resolv_conf());
         command.args(arguments);
         Ok(command)
     }
@@ -144,6 +144,12 @@ impl Host {
         let address = shape.pointer(&path).and_then(Value::as_str).unwrap_or_default();
         ensure!(!address.is_empty(), "{container} has no {field} on {network}: {shape}");
         Ok(address.to_owned())
+    }
+
+    /// The file that lists the host's resolvers.
+    #[must_use]
+    pub fn resolv_conf(&self) -> PathBuf {
+        self.directory.path().join("resolv.conf")
     }
 
     /// Where the engine keeps its state.

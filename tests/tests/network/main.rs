@@ -7,6 +7,8 @@ mod crash;
 mod lifecycle;
 mod listing;
 mod names;
+mod names_options;
 mod options;
 mod orphans;
 mod scene;
+mod upstream;
