@@ -80,7 +80,7 @@ impl Family for V4 {
 
     #[inline(always)]
     fn in_subnet(endpoint: &Endpoint, address: Ip4) -> bool {
-        (address.raw() ^ endpoint.gateway4.raw()) & endpoint.mask4.raw() == 0
+        (address.raw() ^ endpoint.address4.raw()) & endpoint.mask4.raw() == 0
     }
 
     #[inline(always)]
@@ -94,7 +94,7 @@ impl Family for V4 {
         let host_bits = !endpoint.mask4.raw();
         first >= 224
             || first == 0
-            || (Self::in_subnet(endpoint, address) && address.raw() & host_bits == host_bits && host_bits != 0)
+            || (Self::in_subnet(endpoint, address) && address.raw() & host_bits == host_bits && has_broadcast(endpoint))
     }
 
     #[inline(always)]
@@ -111,6 +111,12 @@ impl Family for V4 {
     fn message(kind: u8) -> icmp::Message {
         icmp::message4(kind)
     }
+}
+
+/// Whether the last address of the subnet is for all: not where it has two addresses, or one (RFC 3021).
+#[inline(always)]
+fn has_broadcast(endpoint: &Endpoint) -> bool {
+    !endpoint.mask4.number() > 1
 }
 
 #[inline(always)]
@@ -178,9 +184,9 @@ impl Family for V6 {
 
     #[inline(always)]
     fn in_subnet(endpoint: &Endpoint, address: Ip6) -> bool {
-        let (gateway, mask) = (endpoint.gateway6, endpoint.mask6);
+        let (own, mask) = (endpoint.address6, endpoint.mask6);
         let of_network =
-            (address.high() ^ gateway.high()) & mask.high() == 0 && (address.low() ^ gateway.low()) & mask.low() == 0;
+            (address.high() ^ own.high()) & mask.high() == 0 && (address.low() ^ own.low()) & mask.low() == 0;
         of_network || address.is_link_local()
     }
 

@@ -1,6 +1,6 @@
 //! The command line as clap reads it: Docker's words where Docker has them.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -168,7 +168,13 @@ pub struct Create {
     pub subnet: Vec<String>,
     /// The gateway of a subnet
     #[arg(long, value_name = "IP")]
-    pub gateway: Vec<IpAddr>,
+    pub gateway: Vec<String>,
+    /// The part of a subnet that containers get addresses from
+    #[arg(long, value_name = "CIDR")]
+    pub ip_range: Vec<String>,
+    /// An address that no container gets
+    #[arg(long, value_name = "NAME=IP")]
+    pub aux_address: Vec<String>,
     /// Without a way out
     #[arg(long)]
     pub internal: bool,

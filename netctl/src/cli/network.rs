@@ -1,8 +1,11 @@
 //! `netctl network`: Docker's columns and shapes.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use netctl::{
     engine::{Dirs, Engine, Error, Result},
-    model::{Network, NetworkSpec, SpecError, subnet},
+    model::{Addressing, Network, NetworkSpec, SpecError, ip_range, read_gateway, read_reserved, subnet},
     serve,
 };
 use serde_json::{Map, Value, json};
@@ -21,12 +24,9 @@ pub fn create(dirs: &Dirs, arguments: Create) -> Outcome {
         complaints.take::<()>(Err(Error::Unsupported(format!("the driver {}", arguments.driver))));
     }
     let name = complaints.take(arguments.name.parse().map_err(Error::Name));
-    let subnets = arguments.subnet.iter().map(|text| complaints.take(subnet(text).map_err(Error::Subnet)));
-    let subnets: Vec<_> = subnets.collect();
-    let are_read = subnets.iter().all(Option::is_some);
+    let (addressing, are_read) = addressing(&arguments, &mut complaints);
     let spec = NetworkSpec {
-        subnets: subnets.into_iter().flatten().collect(),
-        gateways: arguments.gateway,
+        addressing,
         internal: arguments.internal,
         ipv4: arguments.ipv4,
         ipv6: arguments.ipv6,
@@ -36,7 +36,7 @@ pub fn create(dirs: &Dirs, arguments: Create) -> Outcome {
     };
     let mut errors = spec.errors();
     // Beside a subnet that was not understood, a gateway is in none for that reason alone.
-    errors.retain(|error| are_read || !matches!(error, SpecError::GatewayOutside(_)));
+    errors.retain(|error| are_read || !matches!(error, SpecError::Addressing(error) if error.lacks_subnet()));
     if !errors.is_empty() {
         complaints.take::<()>(Err(Error::Network(errors)));
     }
@@ -48,6 +48,21 @@ pub fn create(dirs: &Dirs, arguments: Create) -> Outcome {
     serve::nudge(dirs);
     output::out(id.as_str())?;
     Ok(0)
+}
+
+/// The addresses that are asked for, and whether every subnet was understood.
+fn addressing(arguments: &Create, complaints: &mut Complaints) -> (Addressing, bool) {
+    let subnets: Vec<_> =
+        arguments.subnet.iter().map(|text| complaints.take(subnet(text).map_err(Error::Subnet))).collect();
+    let are_read = subnets.iter().all(Option::is_some);
+    let ranges = arguments.ip_range.iter().filter_map(|text| complaints.take(ip_range(text).map_err(Error::Subnet)));
+    let ranges = ranges.collect();
+    let of = |error| Error::Network(vec![SpecError::Addressing(error)]);
+    let gateways =
+        arguments.gateway.iter().filter_map(|text| complaints.take(read_gateway(text).map_err(of))).collect();
+    let reserved = arguments.aux_address.iter().filter_map(|text| complaints.take(read_reserved(text).map_err(of)));
+    let reserved = reserved.collect();
+    (Addressing { subnets: subnets.into_iter().flatten().collect(), ranges, gateways, reserved }, are_read)
 }
 
 /// `network ls`.
@@ -116,9 +131,7 @@ fn describe(engine: &Engine, network: &Network) -> Result<Value> {
         containers.insert(container.id.to_string(), entry);
     }
     let pools = network.subnets.iter().zip(&network.gateways);
-    let config: Vec<_> = pools
-        .map(|(subnet, gateway)| json!({ "Subnet": subnet.to_string(), "Gateway": gateway.to_string() }))
-        .collect();
+    let config: Vec<_> = pools.map(|(subnet, gateway)| pool(network, subnet, gateway)).collect();
     Ok(json!({
         "Name": network.name,
         "Id": network.id,
@@ -135,4 +148,22 @@ fn describe(engine: &Engine, network: &Network) -> Result<Value> {
         "Options": network.options,
         "Labels": network.labels,
     }))
+}
+
+/// Docker's shape of a subnet; what there is not is left out.
+fn pool(network: &Network, subnet: &IpNet, gateway: &IpAddr) -> Value {
+    let mut pool = Map::new();
+    pool.insert("Subnet".to_owned(), subnet.to_string().into());
+    if let Some(range) = network.range(subnet) {
+        pool.insert("IPRange".to_owned(), range.to_string().into());
+    }
+    if subnet.contains(gateway) {
+        pool.insert("Gateway".to_owned(), gateway.to_string().into());
+    }
+    let reserved: Map<_, _> =
+        network.reserved_in(subnet).map(|(name, address)| (name.to_owned(), address.to_string().into())).collect();
+    if !reserved.is_empty() {
+        pool.insert("AuxiliaryAddresses".to_owned(), reserved.into());
+    }
+    pool.into()
 }

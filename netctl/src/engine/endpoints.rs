@@ -11,7 +11,7 @@ use super::{Engine, Error, GATEWAY_MAC, Result};
 use crate::{
     failpoint::failpoint,
     kernel::{Netlink, Netns, Route, Veth, index_of, sysctl},
-    model::{Attachment, Container, Endpoint, GatewayMode, Id, Network, random_mac},
+    model::{Attachment, Container, Endpoint, GatewayMode, Id, Network, is_host_address, random_mac},
     store::Phase,
 };
 
@@ -33,7 +33,7 @@ impl Engine {
     ) -> Result<Endpoint> {
         let others = self.store.endpoints_on(&network.id)?;
         let mut taken: HashSet<IpAddr> = others.iter().flat_map(Endpoint::addresses).collect();
-        taken.extend(network.gateways.iter().copied());
+        taken.extend(network.gateways.iter().chain(network.reserved.values()).copied());
         for address in &attachment.addresses {
             if !network.subnets.iter().any(|subnet| subnet.contains(address)) {
                 return Err(Error::Address { address: *address, why: "it is in no subnet of the network" });
@@ -73,8 +73,7 @@ impl Engine {
         asked: Option<IpAddr>,
     ) -> Result<IpAddr> {
         if let Some(address) = asked {
-            let broadcast = address.is_ipv4() && address == subnet.broadcast();
-            if address == subnet.network() || broadcast {
+            if !is_host_address(subnet, &address) {
                 return Err(Error::Address { address, why: "it is the first or last of its subnet" });
             }
             if taken.contains(&address) {
@@ -84,7 +83,8 @@ impl Engine {
         }
         let key = format!("last:{}:{}", network.id.short(), if subnet.addr().is_ipv6() { 6 } else { 4 });
         let last = self.store.meta(&key)?.and_then(|text| text.parse().ok());
-        let address = crate::ipam::next_address(subnet, taken, last).ok_or(Error::SubnetFull(*subnet))?;
+        let range = network.range(subnet).unwrap_or(*subnet);
+        let address = crate::ipam::next_address(subnet, &range, taken, last).ok_or(Error::SubnetFull(range))?;
         self.store.set_meta(&key, &address.to_string())?;
         Ok(address)
     }
@@ -277,6 +277,19 @@ fn furnish(endpoint: &Endpoint, network: &Network, netns: &Netns) -> Result<()> 
         inside.add_address(index, address, subnet.prefix_len(), true)?;
     }
     inside.set_up(index)?;
+    if let Some((subnet, gateway)) = network.subnet(false)
+        && endpoint.address4.is_some()
+        && !subnet.contains(&gateway)
+    {
+        // Names are asked at an address beside the subnet.
+        inside.add_route(&Route {
+            destination: gateway.into(),
+            link: Some(index),
+            gateway: None,
+            source: None,
+            table: MAIN_TABLE,
+        })?;
+    }
     if network.internal || endpoint.interface != "eth0" {
         return Ok(());
     }

@@ -1,13 +1,15 @@
 //! Networks: made, found, and taken down, in the state and in the kernel.
 
-use ipnet::{IpNet, Ipv6Net};
+use std::{net::IpAddr, path::Path};
+
+use ipnet::IpNet;
 
 use super::{Engine, Error, Result, open::timestamp};
 use crate::{
     failpoint::failpoint,
     ipam,
     kernel::{Route, index_of, sysctl},
-    model::{BUILT_IN, Driver, Id, Name, Network, NetworkSpec},
+    model::{BUILT_IN, Driver, Id, Name, Network, NetworkSpec, point_to_point_resolver},
     store::{Phase, StoreError},
 };
 
@@ -41,35 +43,57 @@ impl Engine {
 
     fn plan_network(&self, name: Name, driver: Driver, spec: &NetworkSpec) -> Result<Network> {
         let taken = self.taken_subnets()?;
-        for subnet in &spec.subnets {
+        let asked = &spec.addressing;
+        for subnet in &asked.subnets {
             if let Some((other, whose)) = taken.iter().find(|(other, _)| ipam::overlapping(subnet, &[*other]).is_some())
             {
                 return Err(Error::Overlap { subnet: *subnet, other: *other, whose: whose.clone() });
             }
         }
-        let mut subnets = spec.subnets.clone();
-        if driver == Driver::Bridge && spec.has_family(false) && !subnets.iter().any(|subnet| subnet.addr().is_ipv4()) {
-            let taken: Vec<_> = taken.iter().map(|(subnet, _)| *subnet).collect();
-            subnets.insert(0, ipam::next_subnet4(&taken).ok_or(Error::PoolsExhausted)?);
-        }
         let number = self.next_number("network")?;
-        if spec.has_family(true) && !subnets.iter().any(|subnet| subnet.addr().is_ipv6()) {
-            subnets.push(self.unique_local_subnet(number)?);
-        }
-        let gateways = subnets.iter().map(|subnet| spec.gateway_of(subnet)).collect();
-        Ok(Network {
+        let mut network = Network {
             id: Id::random(),
             name,
             number,
             driver,
             created: timestamp(),
-            subnets,
-            gateways,
+            subnets: asked.subnets.clone(),
+            gateways: Vec::new(),
+            ranges: asked.ranges.clone(),
+            reserved: asked.reserved.clone(),
             internal: spec.internal,
             options: spec.stored_options(),
             labels: spec.labels.clone(),
             respects_host_firewall: spec.respects_host_firewall,
-        })
+        };
+        if driver == Driver::Bridge {
+            self.choose_subnets(&mut network, spec, taken)?;
+        }
+        Ok(network)
+    }
+
+    /// Chooses a subnet for a family that has none, and a gateway for every subnet.
+    fn choose_subnets(&self, network: &mut Network, spec: &NetworkSpec, taken: Vec<(IpNet, String)>) -> Result<()> {
+        let mut taken: Vec<_> = taken.into_iter().map(|(subnet, _)| subnet).collect();
+        if spec.has_family(false) && network.subnet_of(false).is_none() {
+            // A resolver that the host asks somewhere behind its router is to stay there.
+            taken.extend(nameservers(&self.dirs.resolv_conf));
+            network.subnets.insert(0, ipam::next_subnet4(&taken).ok_or(Error::PoolsExhausted)?);
+        }
+        if spec.has_family(true) && network.subnet_of(true).is_none() {
+            network.subnets.push(self.unique_local_subnet(network.number, &taken)?);
+        }
+        for subnet in &network.subnets {
+            let has_two = subnet.addr().is_ipv4() && subnet.prefix_len() == 31;
+            let is_point_to_point = has_two && network.internal && network.inhibits_gateway(false);
+            let gateway = if is_point_to_point && spec.addressing.gateways.is_empty() {
+                point_to_point_resolver(network.number)
+            } else {
+                spec.addressing.gateway_of(subnet).ok_or(Error::SubnetFull(*subnet))?
+            };
+            network.gateways.push(gateway);
+        }
+        Ok(())
     }
 
     /// Every subnet that is routed by the host or belongs to a network, with whose it is.
@@ -88,7 +112,7 @@ impl Engine {
     }
 
     /// A /64 of the engine's own random /48 (RFC 4193, section 3.2.2).
-    fn unique_local_subnet(&self, number: u32) -> Result<IpNet> {
+    fn unique_local_subnet(&self, number: u32, taken: &[IpNet]) -> Result<IpNet> {
         let prefix = match self.store.meta("ula")? {
             Some(text) => text.parse().unwrap_or(0),
             None => {
@@ -97,9 +121,7 @@ impl Engine {
                 prefix
             }
         };
-        let address = (u128::from(prefix) << 80) | (u128::from(number & 0xffff) << 64);
-        let net = Ipv6Net::new(address.into(), 64).map_err(|_| Error::PoolsExhausted)?;
-        Ok(IpNet::V6(net))
+        ipam::next_subnet6(prefix, number, taken).ok_or(Error::PoolsExhausted)
     }
 
     /// The networks that are always there, recorded when an engine is first used.
@@ -212,4 +234,11 @@ impl Engine {
             self.store.durably(|| self.store.delete::<Network>(&network.id));
         Ok(gone?)
     }
+}
+
+/// The addresses that the host asks for names, none where the file cannot be read.
+fn nameservers(resolv_conf: &Path) -> Vec<IpNet> {
+    let text = std::fs::read_to_string(resolv_conf).unwrap_or_default();
+    let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    servers.filter_map(|server| server.trim().parse::<IpAddr>().ok()).map(IpNet::from).collect()
 }

@@ -5,47 +5,54 @@ use std::{collections::HashSet, net::IpAddr};
 
 use ipnet::IpNet;
 
+use crate::model::{addresses_of, is_host_address, successor};
+
 /// How many addresses are tried before a subnet counts as full; IPv6 subnets are larger than anybody waits.
 const TRIES: usize = 1 << 17;
 
-/// A free address of `subnet`, searched from behind `last` on and around. The first address, and IPv4's last, are nobody's.
-pub fn next_address(subnet: &IpNet, taken: &HashSet<IpAddr>, last: Option<IpAddr>) -> Option<IpAddr> {
-    let (network, broadcast) = (subnet.network(), subnet.broadcast());
-    let usable = |address: &IpAddr| {
-        *address != network && !(address.is_ipv4() && *address == broadcast) && !taken.contains(address)
-    };
-    let behind = last.and_then(successor).filter(|address| subnet.contains(address));
-    let rest = std::iter::successors(behind, |address| successor(*address).filter(|next| subnet.contains(next)));
-    let start =
-        std::iter::successors(Some(network), |address| successor(*address).filter(|next| subnet.contains(next)));
-    rest.take(TRIES).chain(start.take(TRIES)).find(usable)
-}
-
-fn successor(address: IpAddr) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(ip) => u32::from(ip).checked_add(1).map(|next| IpAddr::V4(next.into())),
-        IpAddr::V6(ip) => u128::from(ip).checked_add(1).map(|next| IpAddr::V6(next.into())),
-    }
+/// A free address of the part `range` of `subnet`, searched from behind `last` on and around.
+pub fn next_address(subnet: &IpNet, range: &IpNet, taken: &HashSet<IpAddr>, last: Option<IpAddr>) -> Option<IpAddr> {
+    let is_free = |address: &IpAddr| is_host_address(subnet, address) && !taken.contains(address);
+    let behind = last.and_then(successor).filter(|address| range.contains(address));
+    let rest = std::iter::successors(behind, |address| successor(*address).filter(|next| range.contains(next)));
+    rest.take(TRIES).chain(addresses_of(range).take(TRIES)).find(is_free)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn addresses_go_round_and_run_out() {
-        let subnet: IpNet = "10.0.0.0/29".parse().unwrap();
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let mut taken: HashSet<_> = [ip("10.0.0.1")].into();
+    /// All that is given out, in order, and the last.
+    fn given(subnet: &str, range: &str, taken: &[&str]) -> Vec<String> {
+        let (subnet, range): (IpNet, IpNet) = (subnet.parse().unwrap(), range.parse().unwrap());
+        let mut taken: HashSet<IpAddr> = taken.iter().map(|text| text.parse().unwrap()).collect();
         let mut given = Vec::new();
         let mut last = None;
-        while let Some(next) = next_address(&subnet, &taken, last) {
+        while let Some(next) = next_address(&subnet, &range, &taken, last) {
             taken.insert(next);
             given.push(next.to_string());
             last = Some(next);
         }
-        assert_eq!(given, ["10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"]);
-        taken.remove(&ip("10.0.0.3"));
-        assert_eq!(next_address(&subnet, &taken, last), Some(ip("10.0.0.3")));
+        given
+    }
+
+    #[test]
+    fn addresses_go_round_and_run_out() {
+        let subnet: IpNet = "10.0.0.0/29".parse().unwrap();
+        let all = given("10.0.0.0/29", "10.0.0.0/29", &["10.0.0.1"]);
+        assert_eq!(all, ["10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"]);
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let taken = all.iter().map(|text| ip(text)).filter(|address| *address != ip("10.0.0.3")).collect();
+        assert_eq!(next_address(&subnet, &subnet, &taken, Some(ip("10.0.0.6"))), Some(ip("10.0.0.1")));
+    }
+
+    #[test]
+    fn a_range_bounds_what_is_given_out_and_no_address_of_it_is_special() {
+        assert_eq!(given("10.0.0.0/16", "10.0.5.0/30", &["10.0.5.1"]), ["10.0.5.0", "10.0.5.2", "10.0.5.3"]);
+        assert_eq!(given("10.0.0.0/31", "10.0.0.0/31", &[]), ["10.0.0.0", "10.0.0.1"]);
+        let end = "fd00::ffff:ffff:ffff:fffe/127";
+        assert_eq!(given("fd00::/64", end, &[]), ["fd00::ffff:ffff:ffff:fffe", "fd00::ffff:ffff:ffff:ffff"]);
+        let last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127";
+        assert_eq!(given("ffff:ffff:ffff:ffff::/64", last, &[]).len(), 2, "nothing is behind the last address of all");
     }
 }

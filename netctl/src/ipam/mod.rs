@@ -4,4 +4,4 @@ mod addresses;
 mod pools;
 
 pub use addresses::next_address;
-pub use pools::{next_subnet4, overlapping};
+pub use pools::{next_subnet4, next_subnet6, overlapping};

@@ -86,7 +86,7 @@ impl Netlink {
         Ok(())
     }
 
-    /// The destinations that the host routes to a link, its own subnets among them, default routes not.
+    /// The destinations that the host routes to a link or has itself, in any table, default routes not.
     pub fn routed_subnets(&self) -> Result<Vec<IpNet>> {
         let mut found = Vec::new();
         for query in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
@@ -98,7 +98,9 @@ impl Netlink {
                 subject: "routes".to_owned(),
                 source,
             })?;
-            found.extend(routes.iter().filter(|route| route.header.kind == RouteType::Unicast).filter_map(destination));
+            let is_taken = |route: &&RouteMessage| matches!(route.header.kind, RouteType::Unicast | RouteType::Local);
+            let destinations = routes.iter().filter(is_taken).filter_map(destination);
+            found.extend(destinations.filter(|destination| !destination.addr().is_loopback()));
         }
         Ok(found)
     }

@@ -1,5 +1,6 @@
 //! Networks, containers and ports as data, with the rules that make them valid. No I/O.
 
+mod addressing;
 mod container;
 mod dns;
 mod id;
@@ -11,6 +12,9 @@ mod port;
 mod subnet;
 mod sysctls;
 
+pub use addressing::{
+    Addressing, AddressingError, addresses_of, point_to_point_resolver, read_gateway, read_reserved, successor,
+};
 pub use container::{Attachment, Container, Endpoint, EngineName, Origin, Published, State, Status};
 pub use dns::{Dns, DnsError, ExtraHost, hostname};
 pub use id::{Id, random_mac};
@@ -19,5 +23,5 @@ pub use name::{Name, NameError};
 pub use network::{BUILT_IN, Driver, Network, NetworkSpec, SpecError};
 pub use options::{GatewayMode, OptionError};
 pub use port::{PortError, PortSpec, Protocol};
-pub use subnet::{SubnetError, subnet};
+pub use subnet::{SubnetError, ip_range, is_host_address, subnet};
 pub use sysctls::{SysctlError, Sysctls};

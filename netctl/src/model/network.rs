@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Id, Name, PortSpec,
+    addressing::{Addressing, AddressingError},
     options::{OptionError, Options},
-    subnet::SubnetError,
 };
 
 /// The networks that are always there.
@@ -54,6 +54,12 @@ pub struct Network {
     pub subnets: Vec<IpNet>,
     /// A gateway for each subnet, in the same order.
     pub gateways: Vec<IpAddr>,
+    /// The parts of subnets that containers get addresses from, where they are not whole.
+    #[serde(default)]
+    pub ranges: Vec<IpNet>,
+    /// Addresses that are kept for others, by name.
+    #[serde(default)]
+    pub reserved: BTreeMap<String, IpAddr>,
     /// Without a way out.
     pub internal: bool,
     /// Docker's driver options, as they were given.
@@ -97,15 +103,29 @@ impl Network {
         let mut pairs = self.subnets.iter().copied().zip(self.gateways.iter().copied());
         pairs.find(|(subnet, _)| subnet.addr().is_ipv6() == ipv6)
     }
+
+    /// The subnet of one family.
+    pub fn subnet_of(&self, ipv6: bool) -> Option<IpNet> {
+        self.subnets.iter().copied().find(|subnet| subnet.addr().is_ipv6() == ipv6)
+    }
+
+    /// The part of a subnet that containers get addresses from, if it is not the whole.
+    pub fn range(&self, subnet: &IpNet) -> Option<IpNet> {
+        self.ranges.iter().copied().find(|range| subnet.contains(range))
+    }
+
+    /// The addresses of a subnet that are kept for others.
+    pub fn reserved_in(&self, subnet: &IpNet) -> impl Iterator<Item = (&str, IpAddr)> {
+        let all = self.reserved.iter().map(|(name, address)| (name.as_str(), *address));
+        all.filter(|(_, address)| subnet.contains(address))
+    }
 }
 
 /// What a user asks of a new network.
 #[derive(Clone, Default, Debug)]
 pub struct NetworkSpec {
-    /// Its subnets; one is chosen where there is none.
-    pub subnets: Vec<IpNet>,
-    /// Gateways, in any order.
-    pub gateways: Vec<IpAddr>,
+    /// Its addresses; a subnet is chosen where there is none.
+    pub addressing: Addressing,
     /// Without a way out.
     pub internal: bool,
     /// With IPv4, or without; `None` leaves it to the driver options, and those to Docker's default: with.
@@ -123,18 +143,9 @@ pub struct NetworkSpec {
 /// Why a network cannot be as it is asked for.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SpecError {
-    /// A subnet is not usable.
+    /// Addresses that cannot be.
     #[error(transparent)]
-    Subnet(#[from] SubnetError),
-    /// Two subnets of one family.
-    #[error("{0} is the second subnet of its family; a network has one IPv4 and one IPv6 subnet")]
-    SecondSubnet(IpNet),
-    /// A gateway outside all subnets.
-    #[error("the gateway {0} is in none of the network's subnets; give one that is, or none")]
-    GatewayOutside(IpAddr),
-    /// A gateway that is no host address.
-    #[error("the gateway {0} is the first or last address of its subnet; give one in between")]
-    GatewayUnusable(IpAddr),
+    Addressing(#[from] AddressingError),
     /// An option that cannot be taken.
     #[error(transparent)]
     Option(#[from] OptionError),
@@ -149,34 +160,19 @@ pub enum SpecError {
 impl NetworkSpec {
     /// Everything that is wrong with it.
     pub fn errors(&self) -> Vec<SpecError> {
-        let mut errors = Vec::new();
-        for ipv6 in [false, true] {
-            let family: Vec<_> = self.subnets.iter().filter(|subnet| subnet.addr().is_ipv6() == ipv6).collect();
-            errors.extend(family.iter().skip(1).map(|subnet| SpecError::SecondSubnet(**subnet)));
-        }
-        for gateway in &self.gateways {
-            match self.subnets.iter().find(|subnet| subnet.contains(gateway)) {
-                None => errors.push(SpecError::GatewayOutside(*gateway)),
-                Some(subnet)
-                    if *gateway == subnet.network() || (gateway.is_ipv4() && *gateway == subnet.broadcast()) =>
-                {
-                    errors.push(SpecError::GatewayUnusable(*gateway));
-                }
-                Some(_) => {}
-            }
-        }
+        let mut errors: Vec<_> = self.addressing.errors().into_iter().map(SpecError::Addressing).collect();
         if !self.has_family(false) && !self.has_family(true) {
             errors.push(SpecError::NoFamily);
         }
         let is_off = |subnet: &&IpNet| !self.has_family(subnet.addr().is_ipv6());
-        errors.extend(self.subnets.iter().filter(is_off).map(|subnet| SpecError::DisabledFamily(*subnet)));
+        errors.extend(self.addressing.subnets.iter().filter(is_off).map(|subnet| SpecError::DisabledFamily(*subnet)));
         errors.extend(Options(&self.options).errors(self.internal).into_iter().map(SpecError::Option));
         errors
     }
 
     /// Whether it has a family.
     pub fn has_family(&self, ipv6: bool) -> bool {
-        let is_subnet_given = self.subnets.iter().any(|subnet| subnet.addr().is_ipv6());
+        let is_subnet_given = self.addressing.subnets.iter().any(|subnet| subnet.addr().is_ipv6());
         let asked = if ipv6 { self.ipv6 } else { self.ipv4 };
         asked.or(Options(&self.options).enables(ipv6)).unwrap_or(!ipv6 || is_subnet_given)
     }
@@ -184,11 +180,5 @@ impl NetworkSpec {
     /// The driver options as they are stored.
     pub fn stored_options(&self) -> BTreeMap<String, String> {
         Options(&self.options).without_overruled(self.ipv4.is_some(), self.ipv6.is_some())
-    }
-
-    /// The gateway of a subnet: the one that was asked for, or its first address.
-    pub fn gateway_of(&self, subnet: &IpNet) -> IpAddr {
-        let asked = self.gateways.iter().copied().find(|gateway| subnet.contains(gateway));
-        asked.or_else(|| subnet.hosts().find(|host| *host != subnet.network())).unwrap_or(subnet.addr())
     }
 }

@@ -57,7 +57,7 @@ fn subnets_are_well_formed_and_nobody_elses() -> Result<()> {
     let create = |subnet: &'static str| ["network", "create", "--subnet", subnet, "bad"];
     refuses(&host, &create("10.8.0.0"), USAGE, "invalid subnet 10.8.0.0")?;
     refuses(&host, &create("10.8.0.0/33"), USAGE, "invalid subnet")?;
-    refuses(&host, &create("10.8.0.1/32"), USAGE, "at most 30")?;
+    refuses(&host, &create("10.8.0.1/32"), USAGE, "at most 31")?;
     refuses(&host, &create("fd00:8::/128"), USAGE, "at most 126")?;
     refuses(&host, &create("127.0.0.0/8"), USAGE, "loopback")?;
     refuses(&host, &create("198.18.0.128/25"), CONFLICT, "198.18.0.0/24, which the host routes")?;

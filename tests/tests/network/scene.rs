@@ -62,7 +62,11 @@ pub fn refuses(host: &Host, arguments: &[&str], code: i32, sentence: &str) -> Re
 pub fn public_copy(host: &Host) -> Result<(TempDir, String)> {
     let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir()?;
     let path = directory.path().join("netctl");
-    std::fs::copy(host.command(&[])?.get_program(), &path).context("copying netctl")?;
+    // Another test may fork while a file is open for writing here, and nobody can execute it until that fork is done: so
+    // another process writes it.
+    let copied =
+        Command::new("cp").arg(host.command(&[])?.get_program()).arg(&path).status().context("copying netctl")?;
+    ensure!(copied.success(), "cp ended with {copied}");
     Ok((directory, path.to_string_lossy().into_owned()))
 }
 
