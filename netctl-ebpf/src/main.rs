@@ -7,6 +7,7 @@
 mod apply;
 mod atomic;
 mod family_maps;
+mod host_maps;
 mod io;
 mod maps;
 mod programs;

@@ -6,9 +6,12 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap},
 };
 use netctl_common::abi::{
-    AddressKey, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, Ip4, Ip6, LongWord, Publication,
-    PublicationKey, Settings, SourceAddress, Traffic,
-    maps::{COUNTERS_MAX, ENDPOINTS_MAX, FLOWS_MAX, INTERFACES_MAX, PUBLICATIONS_MAX, SUBNETS_MAX},
+    AddressKey, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, HeldPort, HostPeers, Ip4, Ip6, LongWord,
+    Publication, PublicationKey, Settings, SourceAddress, Traffic,
+    maps::{
+        COUNTERS_MAX, ENDPOINTS_MAX, FLOWS_MAX, HOST_ADDRESSES_MAX, HOST_PEERS_MAX, INTERFACES_MAX, PUBLICATIONS_MAX,
+        SUBNETS_MAX,
+    },
 };
 
 #[map]
@@ -49,3 +52,11 @@ pub static VERDICTS: PerCpuHashMap<CounterKey, Counter> = PerCpuHashMap::pinned(
 pub static TRAFFIC: PerCpuArray<Traffic> = PerCpuArray::pinned(ENDPOINTS_MAX, 0);
 #[map]
 pub static SOURCES: HashMap<u32, SourceAddress> = HashMap::pinned(INTERFACES_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static HOST_ADDRESSES4: HashMap<Ip4, u32> = HashMap::pinned(HOST_ADDRESSES_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static HOST_ADDRESSES6: HashMap<Ip6, u32> = HashMap::pinned(HOST_ADDRESSES_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static HELD_PORTS: HashMap<HeldPort, u32> = HashMap::pinned(2 * PUBLICATIONS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static HOST_PEERS: HashMap<u64, HostPeers> = HashMap::pinned(HOST_PEERS_MAX, BPF_F_NO_PREALLOC);

@@ -16,6 +16,11 @@ pub const COUNTERS_MAX: u32 = 65_536;
 /// How many interfaces may have a slot or a source address.
 pub const INTERFACES_MAX: u32 = 16_384;
 
+/// How many addresses of each family the host may have.
+pub const HOST_ADDRESSES_MAX: u32 = 16_384;
+/// How many sockets of the host may speak to published ports at once.
+pub const HOST_PEERS_MAX: u32 = 262_144;
+
 /// Settings, one entry.
 pub const SETTINGS: &str = "SETTINGS";
 /// Slot to endpoint.
@@ -53,8 +58,17 @@ pub const TRAFFIC: &str = "TRAFFIC";
 /// Interface index to source address.
 pub const SOURCES: &str = "SOURCES";
 
+/// The host's own addresses.
+pub const HOST_ADDRESSES4: &str = "HOST_ADDRESSES4";
+/// The host's own addresses.
+pub const HOST_ADDRESSES6: &str = "HOST_ADDRESSES6";
+/// Ports that no process of the host may bind.
+pub const HELD_PORTS: &str = "HELD_PORTS";
+/// Socket cookie to the translations that the socket has met.
+pub const HOST_PEERS: &str = "HOST_PEERS";
+
 /// Every map, in the order of creation.
-pub const ALL: [&str; 18] = [
+pub const ALL: [&str; 22] = [
     SETTINGS,
     ENDPOINTS,
     INTERFACES,
@@ -73,4 +87,8 @@ pub const ALL: [&str; 18] = [
     VERDICTS,
     TRAFFIC,
     SOURCES,
+    HOST_ADDRESSES4,
+    HOST_ADDRESSES6,
+    HELD_PORTS,
+    HOST_PEERS,
 ];

@@ -35,8 +35,12 @@ pub struct Settings {
     pub resolver_ifindex: u32,
     /// The resolver's slot.
     pub resolver_slot: u32,
+    /// Zero; fills the word before `host_cookie`.
+    pub reserved: u32,
+    /// The cookie of the host's network namespace, which tells its sockets from everybody else's (SO_NETNS_COOKIE).
+    pub host_cookie: u64,
     /// Zero.
-    pub reserved: [u32; 9],
+    pub reserved_end: [u32; 6],
 }
 
 const _: () = assert!(size_of::<Settings>() == 64);

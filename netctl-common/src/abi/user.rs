@@ -23,6 +23,8 @@ pod!(
     FlowKey<Ip4>,
     FlowKey<Ip6>,
     FlowReference,
+    HeldPort,
+    HostPeers,
     Publication,
     PublicationKey<Ip4>,
     PublicationKey<Ip6>,

@@ -4,6 +4,7 @@
 pub mod conntrack;
 pub mod family;
 pub mod hairpin;
+pub mod host_socket;
 pub mod icmp_error;
 pub mod local;
 pub mod masquerade;

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 
 use netctl_common::abi::{Mac, OUTSIDE, Reason, Settings, SourceAddress, Traffic, maps, settings_flags};
 
-use super::{Engine, Error, Result, endpoints::RESOLVER_SLOT};
+use super::{
+    Engine, Error, Result,
+    endpoints::RESOLVER_SLOT,
+    held_ports::{MASQUERADE_BASE, MASQUERADE_COUNT},
+};
 use crate::{
     failpoint::failpoint,
     kernel::{
         Interface, RuleKind,
         bpf::{Attachment, Count, DIGEST, DataPlane, FlowEnd, Limits, is_hooked},
-        index_of,
-        sysctl::reserved_ports,
+        index_of, netns_cookie,
     },
     model::Endpoint,
 };
@@ -22,10 +25,6 @@ pub const GATEWAY_MAC: Mac = Mac::from_bytes([0x02, 0x6e, 0x63, 0x00, 0x00, 0x01
 /// Where our rules stand: behind the local table, before all others.
 const FROM_HOST_PRIORITY: u32 = 110;
 const FORBID_PRIORITY: u32 = 111;
-
-/// Masquerade ports: below the range that the host's own connections use by default.
-const PORT_BASE: u16 = 16_384;
-const PORT_COUNT: u16 = 16_384;
 
 /// One endpoint may hold half of the flows.
 const QUOTA_SHARE: u32 = 2;
@@ -53,16 +52,12 @@ impl Engine {
             flags,
             flow_mask,
             flow_quota: (flow_mask / QUOTA_SHARE).max(1),
-            port_base: PORT_BASE,
-            port_mask: PORT_COUNT - 1,
+            port_base: MASQUERADE_BASE,
+            port_mask: MASQUERADE_COUNT - 1,
+            host_cookie: netns_cookie()?,
             ..old.unwrap_or_default()
         })?;
-        let missing = reserved_ports::missing(PORT_BASE, PORT_BASE + PORT_COUNT - 1)?;
-        if !missing.is_empty() {
-            let text: Vec<_> = missing.iter().map(|(first, last)| format!("{first}-{last}")).collect();
-            self.store.set_meta("reserved", &text.join(","))?;
-            reserved_ports::add(&missing)?;
-        }
+        self.reserve(&[(MASQUERADE_BASE, MASQUERADE_BASE + MASQUERADE_COUNT - 1)])?;
         failpoint("load.reserved");
         let (netlink, table) = (self.netlink()?, self.table()?);
         netlink.add_rules(RuleKind::FromHost, FROM_HOST_PRIORITY, table)?;
@@ -113,6 +108,13 @@ impl Engine {
                 }
             }
         }
+        self.tell_addresses()
+    }
+
+    /// The programs at the host's sockets have no way to look up whether an address is the host's.
+    fn tell_addresses(&self) -> Result<()> {
+        let addresses: Vec<_> = self.netlink()?.addresses()?.into_iter().map(|(_, address)| address).collect();
+        self.data_plane.maps().set_host_addresses(&addresses)?;
         self.tell_sources()
     }
 
@@ -173,11 +175,7 @@ impl Engine {
         netlink.delete_rules(RuleKind::EarnsError, FROM_HOST_PRIORITY, table)?;
         netlink.delete_rules(RuleKind::Everybody, FORBID_PRIORITY, table + 1)?;
         failpoint("unload.rules");
-        if let Some(reserved) = self.store.meta("reserved")? {
-            let ranges: Vec<_> = reserved.split(',').filter_map(parse_range).collect();
-            reserved_ports::remove(&ranges)?;
-            self.store.set_meta("reserved", "")?;
-        }
+        self.unreserve_all()?;
         self.data_plane.unload()?;
         failpoint("unload.unpinned");
         Ok(self.store.set_meta("filters", "")?)
@@ -252,9 +250,4 @@ impl Engine {
 fn is_uplink(interface: &Interface) -> bool {
     let is_ours = interface.alias.starts_with("netctl:");
     !is_ours && !interface.is_loopback && !interface.is_enslaved && interface.is_ethernet
-}
-
-fn parse_range(text: &str) -> Option<(u16, u16)> {
-    let (first, last) = text.split_once('-')?;
-    Some((first.parse().ok()?, last.parse().ok()?))
 }

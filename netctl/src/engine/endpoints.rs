@@ -3,9 +3,7 @@
 use std::{collections::HashSet, net::IpAddr};
 
 use ipnet::IpNet;
-use netctl_common::abi::{
-    Be16, Endpoint as Slot, Ip4, Ip6, Mac, Publication, endpoint_flags, eui64_link_local, maps::ENDPOINTS_MAX,
-};
+use netctl_common::abi::{Endpoint as Slot, Ip4, Ip6, Mac, endpoint_flags, eui64_link_local, maps::ENDPOINTS_MAX};
 
 use super::{Engine, Error, GATEWAY_MAC, Result};
 use crate::{
@@ -191,28 +189,11 @@ impl Engine {
         Ok(())
     }
 
-    fn publish(&self, endpoint: &Endpoint) -> Result<()> {
-        let maps = self.plane().maps();
-        for published in &endpoint.published {
-            let to = Publication {
-                slot: endpoint.slot,
-                generation: endpoint.generation,
-                port: Be16::new(published.port),
-                format: 1,
-                ..Publication::default()
-            };
-            maps.publish(published.host_ip, published.host_port, published.protocol.number(), to)?;
-        }
-        Ok(())
-    }
-
     /// Takes an endpoint out of the kernel, whatever of it is there; what is gone already stays gone.
     pub(super) fn dismantle_endpoint(&self, endpoint: &Endpoint, network: Option<&Network>) -> Result<()> {
         if self.plane().is_loaded() {
             let maps = self.plane().maps();
-            for published in &endpoint.published {
-                maps.unpublish(published.host_ip, published.host_port, published.protocol.number())?;
-            }
+            self.unpublish(endpoint)?;
             failpoint("endpoint.unpublished");
             if let Some(network) = network {
                 let link_local = std::net::Ipv6Addr::from(eui64_link_local(Mac::from_bytes(endpoint.mac)));

@@ -7,6 +7,7 @@ mod data_plane;
 mod dirs;
 mod endpoints;
 mod error;
+mod held_ports;
 mod netns_files;
 mod networks;
 mod open;

@@ -5,11 +5,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use super::{Engine, Error, Result};
-use crate::{
-    kernel::hold_port,
-    model::{Endpoint, PortSpec, Protocol, Published},
-};
+use super::{Engine, Error, Result, held_ports::bind};
+use crate::model::{Endpoint, PortSpec, Protocol, Published};
 
 /// Ports for publications that name none: the upper end of the dynamic range (RFC 6335).
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_153..=65_535;
@@ -56,18 +53,13 @@ impl Engine {
         if !has_family {
             return Err(Error::Address { address: asked, why: "the network has no addresses of that family" });
         }
-        let bound = hold_port(SocketAddr::new(asked, 0), spec.protocol.number());
-        if bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrNotAvailable) {
-            return Err(Error::NotOurAddress(asked));
-        }
+        bind(asked, 0, spec.protocol)?;
         Ok(vec![asked])
     }
 }
 
 /// Refuses a port that is published or bound already.
 fn check(taken: &HashSet<(IpAddr, u16, Protocol)>, address: IpAddr, port: u16, protocol: Protocol) -> Result<()> {
-    let in_use =
-        |how: String| Error::PortInUse { address: SocketAddr::new(address, port), protocol: protocol.to_string(), how };
     let same_family = |other: &IpAddr| other.is_ipv4() == address.is_ipv4();
     let overlaps = |(other, other_port, other_protocol): &(IpAddr, u16, Protocol)| {
         *other_port == port
@@ -76,16 +68,13 @@ fn check(taken: &HashSet<(IpAddr, u16, Protocol)>, address: IpAddr, port: u16, p
             && (*other == address || other.is_unspecified() || address.is_unspecified())
     };
     if taken.iter().any(overlaps) {
-        return Err(in_use("published".to_owned()));
+        return Err(Error::PortInUse {
+            address: SocketAddr::new(address, port),
+            protocol: protocol.to_string(),
+            how: "published".to_owned(),
+        });
     }
-    match hold_port(SocketAddr::new(address, port), protocol.number()) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Err(in_use("bound by a process of the host".to_owned()))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => Err(Error::NotOurAddress(address)),
-        // A family that the host does not have has no sockets either.
-        _ => Ok(()),
-    }
+    bind(address, port, protocol).map(drop)
 }
 
 fn free_port(taken: &HashSet<(IpAddr, u16, Protocol)>, addresses: &[IpAddr], spec: &PortSpec) -> Result<u16> {

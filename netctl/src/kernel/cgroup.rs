@@ -62,7 +62,8 @@ impl Cgroup {
     }
 }
 
-fn mount_point() -> Option<PathBuf> {
+/// Where version 2 is mounted; `None` on a machine without it.
+pub(super) fn mount_point() -> Option<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
     table.lines().find_map(|line| {
         let (left, right) = line.split_once(" - ")?;

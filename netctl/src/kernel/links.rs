@@ -150,22 +150,17 @@ impl Netlink {
         check("add the address", address.to_string(), &[EEXIST], answer)
     }
 
+    /// Every address, with the index of its link.
+    pub fn addresses(&self) -> Result<Vec<(u32, IpAddr)>> {
+        Ok(self.address_messages()?.iter().filter_map(|m| Some((m.header.index, own_address(m)?))).collect())
+    }
+
     /// The first global address of each family of each link.
     pub fn source_addresses(&self) -> Result<Vec<SourceAddresses>> {
-        let list = |handle: rtnetlink::Handle| async move {
-            handle.address().get().execute().try_collect::<Vec<AddressMessage>>().await
-        };
-        let messages = self.request(list).map_err(|source| KernelError::Netlink {
-            action: "list",
-            subject: "addresses".to_owned(),
-            source,
-        })?;
+        let messages = self.address_messages()?;
         let mut found: Vec<SourceAddresses> = Vec::new();
         for message in messages.iter().filter(|message| message.header.scope == AddressScope::Universe) {
-            let address = message.attributes.iter().find_map(|attribute| match attribute {
-                AddressAttribute::Address(address) => Some(*address),
-                _ => None,
-            });
+            let address = own_address(message);
             let index = message.header.index;
             if !found.iter().any(|(known, ..)| *known == index) {
                 found.push((index, None, None));
@@ -181,6 +176,17 @@ impl Netlink {
         Ok(found)
     }
 
+    fn address_messages(&self) -> Result<Vec<AddressMessage>> {
+        let list = |handle: rtnetlink::Handle| async move {
+            handle.address().get().execute().try_collect::<Vec<AddressMessage>>().await
+        };
+        self.request(list).map_err(|source| KernelError::Netlink {
+            action: "list",
+            subject: "addresses".to_owned(),
+            source,
+        })
+    }
+
     /// Tells the kernel the MAC of a neighbour for good.
     pub fn add_neighbour(&self, index: u32, address: IpAddr, mac: Mac) -> Result<()> {
         let answer = self.request(|handle| {
@@ -194,6 +200,19 @@ impl Netlink {
         });
         check("add the neighbour", address.to_string(), &[], answer)
     }
+}
+
+/// The link's own address: on a point-to-point link the other end has one, too (rtnetlink's IFA_LOCAL).
+fn own_address(message: &AddressMessage) -> Option<IpAddr> {
+    let mut address = None;
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(local) => return Some(*local),
+            AddressAttribute::Address(peer) => address = Some(*peer),
+            _ => {}
+        }
+    }
+    address
 }
 
 /// The first item of a stream that borrows nothing.

@@ -1,10 +1,16 @@
 //! Sockets as a means to ask: which namespace this is, and whether a port is free.
 
-use std::{io, net::SocketAddr, os::fd::AsRawFd};
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsRawFd, OwnedFd},
+};
 
 use nix::{
     libc,
-    sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt},
+    sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket, sockopt,
+    },
 };
 
 use super::{KernelError, Result};
@@ -29,9 +35,9 @@ pub fn netns_cookie() -> Result<u64> {
     }
 }
 
-/// Whether a process of the host could not bind that address now: by the kernel's own rules, with a socket that is closed
-/// at once. `protocol` is 6 or 17.
-pub fn hold_port(address: SocketAddr, protocol: u8) -> io::Result<()> {
+/// Binds an address as a process of the host would, by the kernel's own rules: while the socket lives, nobody else has the
+/// port. It answers nobody. `protocol` is 6 or 17.
+pub fn hold_port(address: SocketAddr, protocol: u8) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let kind = if protocol == 17 { SockType::Datagram } else { SockType::Stream };
     let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
@@ -43,5 +49,9 @@ pub fn hold_port(address: SocketAddr, protocol: u8) -> io::Result<()> {
         setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     }
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
-    Ok(())
+    if protocol != 17 {
+        // Two sockets that may reuse an address share it as long as neither listens.
+        listen(&socket, Backlog::new(0)?)?;
+    }
+    Ok(socket)
 }

@@ -17,13 +17,19 @@ use tokio::{
 use super::sockets;
 use crate::{
     engine::{Dirs, Engine, Error, Resolver, Result},
-    kernel::{KernelError, Netns, start_time},
+    kernel::{KernelError, Monitor, Netns, start_time},
     names::{Names, Upstreams},
     store::Store,
 };
 
 /// How often containers that have vanished and interfaces that are new are looked for.
 const TICK: Duration = Duration::from_secs(2);
+
+/// How long after the first word of a change the rest of it is awaited.
+const SOON: Duration = Duration::from_millis(50);
+
+/// How our own links' names begin.
+const OWN_LINKS: [&str; 3] = ["nce", "ncn", "ncr"];
 
 /// Serves until it is told to end. An automatic one gives way where another runs.
 pub fn serve(dirs: &Dirs, automatic: bool) -> Result<()> {
@@ -98,7 +104,9 @@ async fn reside(dirs: &Dirs, netns: Netns) -> Result<()> {
     let listener = UnixListener::bind(dirs.serve_socket()).map_err(failed("bind the control socket"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed("wait for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("wait for signals"))?;
+    let mut monitor = Monitor::open()?;
     let mut tick = tokio::time::interval(TICK);
+    let mut is_soon = false;
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -106,7 +114,14 @@ async fn reside(dirs: &Dirs, netns: Netns) -> Result<()> {
                     resident.answer(stream).await;
                 }
             }
-            _ = tick.tick() => resident.look_around().await,
+            () = monitor.changed(&OWN_LINKS), if !is_soon => {
+                is_soon = true;
+                tick.reset_after(SOON);
+            }
+            _ = tick.tick() => {
+                is_soon = false;
+                resident.look_around().await;
+            }
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }

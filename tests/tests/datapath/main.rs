@@ -5,6 +5,7 @@ mod download;
 mod forwarding;
 mod full_table;
 mod host_and_hairpin;
+mod host_sockets;
 mod hostile_container;
 mod hostile_outside;
 mod isolation;

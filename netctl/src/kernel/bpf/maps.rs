@@ -1,12 +1,15 @@
 //! The pinned maps, opened one by one as they are needed. Entries are `netctl_common::abi`'s.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, lpm_trie::Key};
 use ipnet::IpNet;
 use netctl_common::abi::{
-    AddressKey, Counter, CounterKey, Endpoint, Ip4, Ip6, Publication, PublicationKey, Reason, Settings, SourceAddress,
-    Traffic, maps,
+    AddressKey, Counter, CounterKey, Endpoint, HeldPort, Ip4, Ip6, Publication, PublicationKey, Reason, Settings,
+    SourceAddress, Traffic, maps,
 };
 
 use super::DataPlane;
@@ -172,6 +175,24 @@ impl Maps<'_> {
         }
     }
 
+    /// Holds a port of one protocol and family against processes of the host.
+    pub fn hold(&self, port: HeldPort) -> Result<()> {
+        insert(&mut self.hash::<_, u32>(maps::HELD_PORTS)?, maps::HELD_PORTS, port, 1)
+    }
+
+    /// Lets go of a port that was held.
+    pub fn release(&self, port: HeldPort) -> Result<()> {
+        remove(&mut self.hash::<_, u32>(maps::HELD_PORTS)?, maps::HELD_PORTS, port)
+    }
+
+    /// Makes the host's own addresses known, and forgets those that it has no more.
+    pub fn set_host_addresses(&self, addresses: &[IpAddr]) -> Result<()> {
+        let of4 = addresses.iter().filter_map(|ip| if let IpAddr::V4(ip) = ip { Some(Ip4::from(*ip)) } else { None });
+        let of6 = addresses.iter().filter_map(|ip| if let IpAddr::V6(ip) = ip { Some(Ip6::from(*ip)) } else { None });
+        become_set(&mut self.hash(maps::HOST_ADDRESSES4)?, maps::HOST_ADDRESSES4, of4.collect())?;
+        become_set(&mut self.hash(maps::HOST_ADDRESSES6)?, maps::HOST_ADDRESSES6, of6.collect())
+    }
+
     /// Tells the masquerade address of an uplink.
     pub fn set_source(&self, ifindex: u32, source: SourceAddress) -> Result<()> {
         insert(&mut self.hash(maps::SOURCES)?, maps::SOURCES, ifindex, source)
@@ -282,6 +303,17 @@ fn insert<K: aya::Pod, V: aya::Pod>(
 
 fn remove<K: aya::Pod, V: aya::Pod>(map: &mut HashMap<MapData, K, V>, name: &'static str, key: K) -> Result<()> {
     tolerate(map.remove(&key), name)
+}
+
+/// Gives a map these keys and no others.
+fn become_set<K: aya::Pod + Eq + std::hash::Hash>(
+    map: &mut HashMap<MapData, K, u32>,
+    name: &'static str,
+    wanted: HashSet<K>,
+) -> Result<()> {
+    let known = map.keys().collect::<std::result::Result<HashSet<K>, _>>().map_err(failed("read", name))?;
+    wanted.difference(&known).try_for_each(|key| insert(map, name, *key, 1))?;
+    known.difference(&wanted).try_for_each(|key| remove(map, name, *key))
 }
 
 /// An entry that is gone already is fine.

@@ -3,6 +3,7 @@
 mod attach;
 mod bpffs;
 mod flows;
+mod host_hooks;
 mod maps;
 mod object;
 mod probe;

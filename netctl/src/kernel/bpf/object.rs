@@ -52,6 +52,7 @@ impl DataPlane {
     pub fn is_loaded(&self) -> bool {
         PROGRAMS.iter().all(|name| self.program_path(name).exists())
             && maps::ALL.iter().all(|name| self.map_path(name).exists())
+            && self.is_host_hooked()
     }
 
     /// Loads and pins programs and maps; maps that are pinned already are used again. The kernel's optional features, as
@@ -74,6 +75,7 @@ impl DataPlane {
         for name in PROGRAMS {
             self.pin_program(name, object.program_mut(name))?;
         }
+        self.hook_host(&mut object)?;
         probe::flags(&mut object)
     }
 
@@ -140,12 +142,17 @@ impl DataPlane {
 
     /// Where the link of an uplink is pinned.
     pub(super) fn link_path(&self, ifindex: u32) -> PathBuf {
-        self.directory.join("links").join(format!("uplink-{ifindex}"))
+        self.links_directory().join(format!("uplink-{ifindex}"))
+    }
+
+    /// Where links are pinned.
+    pub(super) fn links_directory(&self) -> PathBuf {
+        self.directory.join("links")
     }
 
     /// The interfaces for which a link is pinned.
     pub fn hooked_interfaces(&self) -> Vec<u32> {
-        let Ok(entries) = fs::read_dir(self.directory.join("links")) else {
+        let Ok(entries) = fs::read_dir(self.links_directory()) else {
             return Vec::new();
         };
         entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("uplink-")?.parse().ok()).collect()
@@ -153,7 +160,7 @@ impl DataPlane {
 }
 
 /// Name, key size and value size of each map whose layout could change.
-fn layouts() -> [(&'static str, u32, u32); 13] {
+fn layouts() -> [(&'static str, u32, u32); 15] {
     use netctl_common::abi::*;
     fn of<K, V>(name: &'static str) -> (&'static str, u32, u32) {
         (name, size_of::<K>() as u32, size_of::<V>() as u32)
@@ -172,5 +179,7 @@ fn layouts() -> [(&'static str, u32, u32); 13] {
         of::<CounterKey, Counter>(maps::VERDICTS),
         of::<u32, Traffic>(maps::TRAFFIC),
         of::<u32, SourceAddress>(maps::SOURCES),
+        of::<HeldPort, u32>(maps::HELD_PORTS),
+        of::<u64, HostPeers>(maps::HOST_PEERS),
     ]
 }

@@ -1,0 +1,139 @@
+//! Published ports in the kernel: their entries, the hold on them against processes of the host, and their place among the
+//! ports that the kernel gives to nobody. Not which ports they are.
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
+};
+
+use netctl_common::abi::{Be16, HeldPort, Publication};
+
+use super::{Engine, Error, Result};
+use crate::{
+    failpoint::failpoint,
+    kernel::{
+        hold_port,
+        reserved_ports::{self, Ports},
+    },
+    model::{Endpoint, Protocol, Published},
+};
+
+/// Masquerade ports: below the range that the host's own connections use by default.
+pub(super) const MASQUERADE_BASE: u16 = 16_384;
+/// How many there are.
+pub(super) const MASQUERADE_COUNT: u16 = 16_384;
+
+/// The ranges that we have reserved, in the kernel's own form.
+const RESERVED: &str = "reserved";
+
+impl Engine {
+    /// Publishes an endpoint's ports. Each is bound until its hold stands, so that no process gets it in between.
+    pub(super) fn publish(&self, endpoint: &Endpoint) -> Result<()> {
+        if endpoint.published.is_empty() {
+            return Ok(());
+        }
+        let bound = |published: &Published| bind(published.host_ip, published.host_port, published.protocol);
+        let guards = endpoint.published.iter().map(bound).collect::<Result<Vec<_>>>()?;
+        self.reserve(&endpoint.published.iter().map(|p| (p.host_port, p.host_port)).collect::<Vec<_>>())?;
+        failpoint("ports.reserved");
+        let maps = self.plane().maps();
+        for published in &endpoint.published {
+            let to = Publication {
+                slot: endpoint.slot,
+                generation: endpoint.generation,
+                port: Be16::new(published.port),
+                format: 1,
+                ..Publication::default()
+            };
+            maps.publish(published.host_ip, published.host_port, published.protocol.number(), to)?;
+            maps.hold(held_port(published))?;
+        }
+        drop(guards);
+        Ok(())
+    }
+
+    /// Ends the publication of an endpoint's ports, whatever of it is there.
+    pub(super) fn unpublish(&self, endpoint: &Endpoint) -> Result<()> {
+        if endpoint.published.is_empty() {
+            return Ok(());
+        }
+        let others = self.store.all::<Endpoint>()?;
+        let others = others.iter().filter(|(other, _)| other.id != endpoint.id);
+        let needed: Vec<&Published> = others.flat_map(|(other, _)| &other.published).collect();
+        let needed_ports: HashSet<HeldPort> = needed.iter().map(|published| held_port(published)).collect();
+        let maps = self.plane().maps();
+        for published in &endpoint.published {
+            maps.unpublish(published.host_ip, published.host_port, published.protocol.number())?;
+            let port = held_port(published);
+            if !needed_ports.contains(&port) {
+                maps.release(port)?;
+            }
+        }
+        failpoint("ports.released");
+        let kept: HashSet<u16> = needed.iter().map(|published| published.host_port).collect();
+        let free = endpoint.published.iter().map(|published| published.host_port);
+        let is_free = |port: &u16| !kept.contains(port) && !is_masquerade_port(*port);
+        self.unreserve(&free.filter(is_free).map(|port| (port, port)).collect::<Vec<_>>())
+    }
+
+    /// Keeps ports out of the kernel's hands, and notes which were not reserved by somebody else.
+    pub(super) fn reserve(&self, wanted: &[Ports]) -> Result<()> {
+        let missing = reserved_ports::missing(wanted)?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let all = reserved_ports::merge(self.reserved()?.into_iter().chain(missing.iter().copied()));
+        self.store.set_meta(RESERVED, &reserved_ports::format(&all))?;
+        Ok(reserved_ports::add(&missing)?)
+    }
+
+    /// Gives ports back that we have reserved.
+    fn unreserve(&self, ports: &[Ports]) -> Result<()> {
+        let ours = self.reserved()?;
+        let rest = reserved_ports::without_all(&ours, ports);
+        if rest == ours {
+            return Ok(());
+        }
+        reserved_ports::remove(&reserved_ports::without_all(&ours, &rest))?;
+        Ok(self.store.set_meta(RESERVED, &reserved_ports::format(&rest))?)
+    }
+
+    /// Gives all ports back that we have reserved.
+    pub(super) fn unreserve_all(&self) -> Result<()> {
+        reserved_ports::remove(&self.reserved()?)?;
+        Ok(self.store.set_meta(RESERVED, "")?)
+    }
+
+    fn reserved(&self) -> Result<Vec<Ports>> {
+        Ok(reserved_ports::parse(&self.store.meta(RESERVED)?.unwrap_or_default()))
+    }
+}
+
+fn held_port(published: &Published) -> HeldPort {
+    HeldPort {
+        port: Be16::new(published.host_port),
+        protocol: published.protocol.number(),
+        family: if published.host_ip.is_ipv4() { 4 } else { 6 },
+    }
+}
+
+fn is_masquerade_port(port: u16) -> bool {
+    (MASQUERADE_BASE..MASQUERADE_BASE + MASQUERADE_COUNT).contains(&port)
+}
+
+/// A socket that keeps everybody else from the port, or the reason why it cannot be had. A family that the host does not
+/// have has no sockets either.
+pub(super) fn bind(address: IpAddr, port: u16, protocol: Protocol) -> Result<Option<OwnedFd>> {
+    let place = SocketAddr::new(address, port);
+    match hold_port(place, protocol.number()) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Error::PortInUse {
+            address: place,
+            protocol: protocol.to_string(),
+            how: "bound by a process of the host".to_owned(),
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => Err(Error::NotOurAddress(address)),
+        Err(_) => Ok(None),
+    }
+}
