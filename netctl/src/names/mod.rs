@@ -1,5 +1,7 @@
 //! The names containers ask for: what they mean, who answers, who is asked next. Not the steering of packets to us.
 
+mod connections;
+mod quota;
 mod reply;
 mod resolv_conf;
 mod server;

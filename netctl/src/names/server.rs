@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use hickory_server::Server;
@@ -12,37 +11,46 @@ use hickory_server::proto::op::{OpCode, ResponseCode};
 use hickory_server::proto::rr::{DNSClass, RecordType};
 use hickory_server::server::{Request, RequestHandler, RequestInfo, ResponseHandler, ResponseInfo};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+use super::connections::{Connections, accept};
+use super::quota::Quota;
 use super::reply::Reply;
 use super::upstream::{OwnServers, Upstreams};
 use super::zone::{Answer, Kind, Zones};
 
-/// A connection that has not sent a whole query after this long is closed.
-pub(super) const TCP_TIMEOUT: Duration = Duration::from_secs(3);
-/// Answers waiting on one connection for a client that does not read them.
-const TCP_BACKLOG: usize = 32;
-/// Queries of one network that wait for the host's resolvers at once. Each holds a socket, and one network's flood must
+/// Queries of one container that wait for other resolvers at once. Each holds a socket, and one container's flood must
 /// not take the descriptors that the others need.
-pub(super) const MAX_FORWARDED: usize = 128;
+pub(super) const MAX_FORWARDED: usize = 64;
+/// The same of all containers.
+const MAX_FORWARDED_OF_ALL: usize = 1024;
 
 /// The resolver of all networks: one snapshot of names, one server for each network.
 pub struct Names {
     shared: Arc<Shared>,
-    servers: Mutex<HashMap<u32, Server<Handler>>>,
+    servers: Mutex<HashMap<u32, Serving>>,
+}
+
+/// What serves one network.
+struct Serving {
+    udp: Server<Served>,
+    tcp: JoinSet<()>,
 }
 
 struct Shared {
     zones: RwLock<Arc<Zones>>,
     upstreams: Upstreams,
+    forwarded: Quota,
+    connections: Arc<Connections>,
 }
 
 impl Names {
     /// Knows no network yet: until [`Names::set_zones`] every query is answered SERVFAIL.
     #[must_use]
     pub fn new(upstreams: Upstreams) -> Self {
-        let shared = Shared { zones: RwLock::default(), upstreams };
+        let forwarded = Quota::new(MAX_FORWARDED, MAX_FORWARDED_OF_ALL);
+        let shared = Shared { zones: RwLock::default(), upstreams, forwarded, connections: Arc::default() };
         Self { shared: Arc::new(shared), servers: Mutex::default() }
     }
 
@@ -56,23 +64,26 @@ impl Names {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn listen(&self, network: u32, udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) {
-        let mut server = Server::new(Handler::new(network, Arc::clone(&self.shared)));
+        let handler = Arc::new(Handler { network, shared: Arc::clone(&self.shared), turn: AtomicUsize::new(0) });
+        let mut serving = Serving { udp: Server::new(Served(Arc::clone(&handler))), tcp: JoinSet::new() };
         for socket in udp {
-            server.register_socket(socket);
+            serving.udp.register_socket(socket);
         }
         for listener in tcp {
-            server.register_listener(listener, TCP_TIMEOUT, TCP_BACKLOG);
+            let connections = Arc::clone(&self.shared.connections);
+            serving.tcp.spawn(accept(listener, network, Arc::clone(&handler), connections));
         }
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner).insert(network, server);
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).insert(network, serving);
     }
 
     /// Stops serving `network`. When it returns, the sockets are closed and their addresses free.
     pub async fn close(&self, network: u32) {
-        let server = self.servers.lock().unwrap_or_else(PoisonError::into_inner).remove(&network);
-        if let Some(mut server) = server
-            && let Err(error) = server.shutdown_gracefully().await
-        {
-            warn!(network, %error, "a name server's socket had failed before it was closed");
+        let serving = self.servers.lock().unwrap_or_else(PoisonError::into_inner).remove(&network);
+        if let Some(mut serving) = serving {
+            serving.tcp.shutdown().await;
+            if let Err(error) = serving.udp.shutdown_gracefully().await {
+                warn!(network, %error, "a name server's socket had failed before it was closed");
+            }
         }
     }
 }
@@ -87,7 +98,16 @@ struct Handler {
     network: u32,
     shared: Arc<Shared>,
     turn: AtomicUsize,
-    forwarded: Semaphore,
+}
+
+/// A handler that serves datagrams, too.
+struct Served(Arc<Handler>);
+
+#[async_trait]
+impl RequestHandler for Served {
+    async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, response: R) -> ResponseInfo {
+        self.0.handle_request::<R, T>(request, response).await
+    }
 }
 
 #[async_trait]
@@ -98,10 +118,6 @@ impl RequestHandler for Handler {
 }
 
 impl Handler {
-    fn new(network: u32, shared: Arc<Shared>) -> Self {
-        Self { network, shared, turn: AtomicUsize::new(0), forwarded: Semaphore::new(MAX_FORWARDED) }
-    }
-
     async fn reply(&self, request: &Request) -> Reply {
         // RFC 6891 §6.1.3: there is only version 0.
         if request.version() > 0 {
@@ -151,7 +167,7 @@ impl Handler {
     }
 
     async fn forward(&self, request: &Request, info: &RequestInfo<'_>, own: Option<&OwnServers>) -> Reply {
-        let Ok(_permit) = self.forwarded.try_acquire() else {
+        let Some(_share) = self.shared.forwarded.take((self.network, info.src.ip().to_canonical())) else {
             return Reply::error(request, ResponseCode::Refused);
         };
         match self.shared.upstreams.ask(request.as_slice(), info.query.original(), own).await {

@@ -9,11 +9,12 @@ use hickory_server::proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
+use super::connections::TCP_TIMEOUT;
 use super::fixture::{
     ConfFile, FakeUpstream, NETWORK, Served, any_sockets, member, network, nowhere, reply, sockets, text_record,
     with_address,
 };
-use super::server::{MAX_FORWARDED, TCP_TIMEOUT};
+use super::server::MAX_FORWARDED;
 use super::{Member, Network, Upstreams, Zones};
 
 fn web() -> Zones {

@@ -115,7 +115,13 @@ impl Zones {
             .iter()
             .map(|&seen| self.answer(seen, name, kind))
             .find(|answer| *answer != Answer::NotOurs)
-            .unwrap_or(Answer::NotOurs)
+            .unwrap_or_else(|| if self.is_of_ours(name) { Answer::NoSuchName } else { Answer::NotOurs })
+    }
+
+    /// Whether `name` stands for an address of any of our networks: nobody outside can know it, or shall hear of it.
+    fn is_of_ours(&self, name: &str) -> bool {
+        let within = |address: IpAddr| self.networks.values().any(|zone| zone.contains(&address));
+        reverse(&canonical(name)).is_some_and(within)
     }
 
     /// What `name` means on `network` alone. Case and a trailing dot do not matter.
@@ -180,8 +186,12 @@ impl NetworkZone {
         }
     }
 
+    fn contains(&self, address: &IpAddr) -> bool {
+        self.subnets.iter().any(|subnet| subnet.contains(address))
+    }
+
     fn answer(&self, name: &str, kind: Kind) -> Answer {
-        if let Some(address) = reverse(name).filter(|address| self.subnets.iter().any(|net| net.contains(address))) {
+        if let Some(address) = reverse(name).filter(|address| self.contains(address)) {
             return match self.pointers.get(&address) {
                 Some(pointer) if kind == Kind::Ptr => Answer::Pointer(pointer.clone()),
                 Some(_) => Answer::NoData,
@@ -345,6 +355,16 @@ mod tests {
         assert_eq!(zones().answer_to(ip("::ffff:172.18.0.3"), 2, "db", Kind::A), ips(&["172.19.0.4"]));
         assert_eq!(zones().answer_to(ip("172.18.0.3"), 2, "web.2", Kind::A), ips(&["172.18.0.3"]));
         assert_eq!(zones().answer_to(ip("172.18.0.2"), 2, "db", Kind::A), Answer::NotOurs);
+    }
+
+    #[test]
+    fn no_address_of_ours_is_asked_about_outside() {
+        for (asker, network) in [("172.18.0.2", 2), ("172.17.0.2", 1)] {
+            for name in ["2.0.17.172.in-addr.arpa", "4.0.19.172.in-addr.arpa"] {
+                assert_eq!(zones().answer_to(ip(asker), network, name, Kind::Ptr), Answer::NoSuchName, "{name}");
+            }
+            assert_eq!(zones().answer_to(ip(asker), network, "8.8.8.8.in-addr.arpa", Kind::Ptr), Answer::NotOurs);
+        }
     }
 
     #[test]

@@ -1,0 +1,225 @@
+//! Clients of the resolver that are slow, greedy, broken or malicious: they delay nobody, and it lives on.
+
+use anyhow::{Result, ensure};
+use netctl_tests::harness::{CLIENT4, Child, Host, wait};
+
+use crate::{
+    scene::{DEADLINE, LASTING, run},
+    upstream::Upstream,
+};
+
+/// What the scripts below share.
+const PRELUDE: &str = r#"
+import os, socket, struct, sys, time
+server = (open("/etc/resolv.conf").read().split()[1], 53)
+def question(name, kind=1, id=b"\x12\x34"):
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    return id + b"\1\0\0\1\0\0\0\0\0\0" + labels + b"\0" + struct.pack("!HH", kind, 1)
+def udp():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5); s.connect(server); return s
+def tcp():
+    return socket.create_connection(server, 5)
+def framed(message):
+    return struct.pack("!H", len(message)) + message
+def answer(stream):
+    length = struct.unpack("!H", stream.recv(2, socket.MSG_WAITALL))[0]
+    return stream.recv(length, socket.MSG_WAITALL)
+"#;
+
+fn script(host: &Host, container: &str, text: &str) -> Result<Child> {
+    let whole = format!("{PRELUDE}{text}");
+    Child::spawn(&mut host.command(&["exec", container, "--", "python3", "-c", &whole])?)
+}
+
+fn done(mut script: Child) -> Result<()> {
+    let status = script.wait(DEADLINE)?;
+    ensure!(status.success(), "{}", script.stderr()?);
+    Ok(())
+}
+
+fn two_containers() -> Result<Host> {
+    let host = Host::new()?;
+    host.ok(&["network", "create", "web"])?;
+    run(&host, &["--name", "bad", "--network", "web"], &LASTING)?;
+    run(&host, &["--name", "good", "--network", "web"], &LASTING)?;
+    Ok(host)
+}
+
+/// Within the first try of any resolver.
+fn good_is_served(host: &Host) -> Result<()> {
+    let address = host.address("bad", "web", "IPAddress")?;
+    for protocol in ["+notcp", "+tcp"] {
+        let answer = host.ok(&["exec", "good", "--", "dig", "+short", "+time=2", "+tries=1", protocol, "bad"])?;
+        assert_eq!(answer, address, "{protocol}");
+    }
+    Ok(())
+}
+
+#[test]
+fn connections_that_say_nothing_or_too_little_delay_nobody_and_are_bounded() -> Result<()> {
+    let host = two_containers()?;
+    let flood = script(
+        &host,
+        "bad",
+        r#"
+held = []
+for number in range(600):
+    try:
+        s = tcp()
+        s.send([b"", b"\0", b"\0\x1d" + question("good")[:9]][number % 3])
+        held.append(s)
+    except OSError:
+        pass
+print("flooded", flush=True)
+time.sleep(1000)
+"#,
+    )?;
+    wait::until(DEADLINE, "the flood", || Ok(flood.stdout()?.contains("flooded")))?;
+    good_is_served(&host)?;
+    let resolver = std::fs::read_to_string(host.run_dir().join("serve.pid"))?;
+    let pid: i32 = resolver.split_whitespace().next().unwrap_or_default().parse()?;
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
+    ensure!(open < 64, "one container has the resolver hold {open} descriptors");
+    // It has itself a turn, too: a new connection takes the place of one that says nothing.
+    done(script(
+        &host,
+        "bad",
+        "s = tcp(); s.send(framed(question('good'))); assert answer(s)[3] & 15 == 0; print('served')",
+    )?)?;
+    host.finish()
+}
+
+#[test]
+fn a_client_that_takes_no_answers_delays_nobody() -> Result<()> {
+    let host = two_containers()?;
+    let flood = script(
+        &host,
+        "bad",
+        r#"
+s = tcp()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+s.settimeout(1)
+try:
+    while True:
+        s.sendall(framed(question("good")) * 100)
+except OSError:
+    pass
+print("stuck", flush=True)
+time.sleep(1000)
+"#,
+    )?;
+    wait::until(DEADLINE, "the client to be stuck", || {
+        good_is_served(&host)?;
+        Ok(flood.stdout()?.contains("stuck"))
+    })?;
+    good_is_served(&host)?;
+    host.finish()
+}
+
+#[test]
+fn questions_that_wait_for_others_are_bounded_for_each_container() -> Result<()> {
+    let host = two_containers()?;
+    let _mute = Upstream::new(&host.client, CLIENT4, &["mute"])?;
+    std::fs::write(host.resolv_conf(), format!("nameserver {CLIENT4}\noptions timeout:5\n"))?;
+    done(script(
+        &host,
+        "bad",
+        r#"
+s = udp()
+for number in range(200):
+    s.send(question("who.example", id=struct.pack("!H", number)))
+refused = 0
+while refused < 100:
+    refused += s.recv(512)[3] & 15 == 5
+"#,
+    )?)?;
+    good_is_served(&host)?;
+    std::fs::write(host.resolv_conf(), "nameserver 198.18.0.3\n")?;
+    host.client.sh("ip addr add 198.18.0.3/24 dev outside")?;
+    let _works = Upstream::new(&host.client, "198.18.0.3", &["who.example=203.0.113.1"])?;
+    let answer = host.ok(&["exec", "good", "--", "dig", "+short", "+time=2", "+tries=1", "who.example"])?;
+    assert_eq!(answer, "203.0.113.1", "one container's questions are not another's");
+    host.finish()
+}
+
+#[test]
+fn garbage_is_refused_or_dropped_and_the_resolver_lives_on() -> Result<()> {
+    let host = two_containers()?;
+    let before = std::fs::read_to_string(host.run_dir().join("serve.pid"))?;
+    done(script(
+        &host,
+        "bad",
+        r#"
+head = b"\x12\x34\1\0\0\1\0\0\0\0\0\0"
+loop, forward = head + b"\xc0\x0c\0\1\0\1", head + b"\xc0\xff\0\1\0\1"
+deep = head + b"\x3fx" * 1 + b"x" * 62 + b"\xc0\x0c\0\1\0\1"
+long_name = head + b"".join(b"\x3f" + b"x" * 63 for _ in range(5)) + b"\0\0\1\0\1"
+truncated = question("good")[:-3]
+counts = b"\x12\x34\1\0\xff\xff\xff\xff\xff\xff\xff\xff"
+reply = b"\x12\x34\x81\x80" + question("good")[4:]
+broken = [b"", b"\0", b"\x12\x34", head, loop, forward, deep, long_name, truncated, counts]
+for message in broken + [os.urandom(n) for n in range(1, 400, 7)]:
+    s = udp(); s.send(message); s.close()
+for message in [loop, forward, deep, long_name, truncated]:
+    s = udp(); s.send(message)
+    got = s.recv(512)
+    assert got[:2] == b"\x12\x34" and got[3] & 15 == 1, (message, got)
+    s = tcp(); s.sendall(framed(message)); got = answer(s)
+    assert got[:2] == b"\x12\x34" and got[3] & 15 == 1, (message, got)
+# The longest that can be said, in one piece and as garbage; a question in front of 64 KiB of nothing.
+for message in [b"\0" * 65535, os.urandom(65535), b"\x12\x34\1" + b"\xc0" * 65532, (question("good") + b"\0" * 65535)[:65535]]:
+    s = tcp(); s.sendall(framed(message)); s.shutdown(socket.SHUT_WR)
+    try: s.recv(65535)
+    except ConnectionResetError: pass
+big = udp(); big.send(question("good") + b"\0" * 60000)
+# A reply is no question, and has no answer.
+s = udp(); s.settimeout(0.3); s.send(reply)
+try: s.recv(512); raise SystemExit("a reply was answered")
+except socket.timeout: pass
+# Several questions on one connection, in pieces.
+s = tcp(); stream = framed(question("good")) * 3
+for n in range(0, len(stream), 5): s.sendall(stream[n:n + 5])
+assert all(answer(s)[3] & 15 == 0 for _ in range(3))
+"#,
+    )?)?;
+    good_is_served(&host)?;
+    assert_eq!(std::fs::read_to_string(host.run_dir().join("serve.pid"))?, before, "it is the same process");
+    host.finish()
+}
+
+#[test]
+fn the_case_of_a_question_comes_back_as_it_was() -> Result<()> {
+    let host = two_containers()?;
+    let _outside = Upstream::new(&host.client, CLIENT4, &["who.example=203.0.113.1"])?;
+    done(script(
+        &host,
+        "good",
+        r#"
+for name in ["BaD", "WhO.eXaMpLe", "bad.WEB"]:
+    for reply in [lambda q: (s := udp(), s.send(q), s.recv(512))[2], lambda q: (s := tcp(), s.sendall(framed(q)), answer(s))[2]]:
+        asked = question(name)
+        got = reply(asked)
+        assert got[12:len(asked)] == asked[12:], (name, got)
+        assert got[3] & 15 == 0 and got[7] == 1, got
+"#,
+    )?)?;
+    host.finish()
+}
+
+#[test]
+fn answers_fit_what_the_asker_takes_and_are_whole_over_tcp() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["network", "create", "web"])?;
+    let addresses: Vec<String> = (1..=200).map(|number| format!("203.0.113.{number}")).collect();
+    let known = format!("big.example={}", addresses.join(","));
+    let _outside = Upstream::new(&host.client, CLIENT4, &[&known])?;
+    run(&host, &["--name", "one", "--network", "web"], &LASTING)?;
+    for (option, most) in [("+noedns", 512), ("+bufsize=512", 512), ("+bufsize=1232", 1232), ("+bufsize=4096", 1232)] {
+        let answer = host.ok(&["exec", "one", "--", "dig", "+time=5", "+ignore", option, "big.example"])?;
+        let size = answer.lines().find_map(|line| line.strip_prefix(";; MSG SIZE  rcvd: ")).unwrap_or_default();
+        ensure!(size.parse::<usize>()? <= most && answer.contains(" tc "), "{option}: {answer}");
+        let whole = host.ok(&["exec", "one", "--", "dig", "+short", "+time=5", option, "big.example"])?;
+        ensure!(whole.lines().count() == 200, "{option}: dig asks again over TCP: {whole}");
+    }
+    host.finish()
+}
