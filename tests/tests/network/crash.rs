@@ -138,7 +138,11 @@ fn a_namespace_is_attached_or_not_attached() -> Result<()> {
     let path = other.path();
     let path = path.to_string_lossy();
     let attach = ["attach", "--name", "guest", "--netns", &path, "--network", "web", "-p", "8080:80"];
-    let works = || is_reached(&host);
+    let works = || {
+        let conf = std::fs::read_to_string(std::path::Path::new("/etc/netns").join(other.name()).join("resolv.conf"))?;
+        ensure!(conf.contains("nameserver "), "{conf}");
+        is_reached(&host)
+    };
     let detach = || host.ok(&["detach", "guest"]).map(drop);
     let job = Job {
         command: &attach,
@@ -153,6 +157,8 @@ fn a_namespace_is_attached_or_not_attached() -> Result<()> {
     let before = || host.ok(&attach).map(drop);
     let works = || {
         ensure!(!other.sh("ip -o link")?.contains("eth0"), "its interface is left");
+        let files = std::path::Path::new("/etc/netns").join(other.name());
+        ensure!(!files.exists(), "{} is left", files.display());
         is_free(&host)
     };
     let command = ["detach", "guest"];

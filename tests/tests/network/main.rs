@@ -8,6 +8,7 @@ mod ipam;
 mod lifecycle;
 mod listing;
 mod names;
+mod names_files;
 mod names_hostile;
 mod names_options;
 mod names_resolver;
