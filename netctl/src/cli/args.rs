@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::{network_list::NetworkLs, ps::Ps};
+
 /// Container networking on an eBPF data plane.
 #[derive(Debug, Parser)]
 #[command(name = "netctl", version, about, disable_help_subcommand = true)]
@@ -41,18 +43,11 @@ pub enum Command {
     /// Run a command in a container of its own
     Run(Run),
     /// List containers
-    Ps {
-        /// Also those that have ended
-        #[arg(short, long)]
-        all: bool,
-        /// Only identifiers
-        #[arg(short, long)]
-        quiet: bool,
-        #[command(flatten)]
-        format: Format,
-    },
+    Ps(Ps),
     /// Show all that is known of containers
     Inspect {
+        #[command(flatten)]
+        format: ObjectFormat,
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
@@ -136,18 +131,15 @@ pub enum Network {
     /// Make a network
     Create(Create),
     /// List networks
-    Ls {
-        /// Only identifiers
-        #[arg(short, long)]
-        quiet: bool,
-        /// All 64 digits of identifiers
-        #[arg(long)]
-        no_trunc: bool,
-        #[command(flatten)]
-        format: Format,
-    },
+    #[command(visible_alias = "list")]
+    Ls(NetworkLs),
     /// Show all that is known of networks
     Inspect {
+        #[command(flatten)]
+        format: ObjectFormat,
+        /// More, of what there is more
+        #[arg(short, long)]
+        verbose: bool,
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
@@ -229,6 +221,9 @@ pub struct Connection {
     /// A kernel setting of the container's own namespace
     #[arg(long, value_name = "KEY=VALUE")]
     pub sysctl: Vec<String>,
+    /// A label
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
     /// Publish a port: [HOSTIP:][HOSTPORT:]PORT[/tcp|udp]
     #[arg(short, long, value_name = "PORT")]
     pub publish: Vec<String>,
@@ -310,9 +305,19 @@ pub enum Table {
 #[derive(Clone, Debug, Args)]
 pub struct Format {
     /// One JSON array
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
-    /// `table`, or `json` for an object a line
+    /// `table`, `json` for an object a line, a Go template, or `table` and a template
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ObjectFormat {
+    /// One JSON array, as without it
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// `json` for an object a line, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
 }

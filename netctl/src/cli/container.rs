@@ -6,7 +6,13 @@ use netctl::{
 };
 use serde_json::json;
 
-use super::{args::Format, dispatch::Outcome, output};
+use super::{
+    args::Format,
+    dispatch::Outcome,
+    output::{self, Field, Layout, shown},
+};
+
+const PORT_FIELDS: [Field; 3] = [shown("Port", "PORT"), shown("HostIp", "HOST IP"), shown("HostPort", "HOST PORT")];
 
 /// Does something to each name, echoing it; the exit code is that of the last failure.
 pub fn each(names: &[String], mut act: impl FnMut(&str) -> Result<()>) -> Outcome {
@@ -25,6 +31,7 @@ pub fn each(names: &[String], mut act: impl FnMut(&str) -> Result<()>) -> Outcom
 
 /// `port`: where a container's ports are published.
 pub fn port(dirs: &Dirs, name: &str, format: &Format) -> Outcome {
+    let layout = Layout::read(format)?;
     let engine = Engine::open(dirs)?;
     let container = engine.container(name)?;
     let endpoints = engine.endpoints_of(&container.id)?;
@@ -32,7 +39,7 @@ pub fn port(dirs: &Dirs, name: &str, format: &Format) -> Outcome {
     for ((port, protocol), places) in Container::bindings(&endpoints) {
         for place in places {
             let host = std::net::SocketAddr::new(place.host_ip, place.host_port);
-            if !format.json {
+            if matches!(layout, Layout::Table) {
                 output::out(&format!("{port}/{protocol} -> {host}"))?;
             }
             objects.push(json!({
@@ -42,8 +49,8 @@ pub fn port(dirs: &Dirs, name: &str, format: &Format) -> Outcome {
             }));
         }
     }
-    if format.json {
-        output::line(&objects.into())?;
+    if !matches!(layout, Layout::Table) {
+        output::print(&layout, &PORT_FIELDS, &objects)?;
     }
     Ok(0)
 }

@@ -1,57 +1,85 @@
 //! `netctl dataplane status` and `dump`.
 
+use std::collections::HashMap;
+
 use netctl::{
     engine::{Dirs, Engine, Result},
-    kernel::bpf::Count,
+    kernel::bpf::{Count, FlowEnd},
     model::Endpoint,
 };
 use netctl_common::abi::{DIRECTION_EGRESS, Outcome as PacketOutcome, Reason};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     args::{Format, Table},
     dispatch::Outcome,
-    output,
+    output::{self, Field, Layout, further, shown},
 };
+
+const VERDICT_FIELDS: [Field; 5] = [
+    shown("reason", "REASON"),
+    shown("direction", "DIRECTION"),
+    shown("endpoint", "ENDPOINT"),
+    shown("packets", "PACKETS"),
+    shown("bytes", "BYTES"),
+];
+
+const ENDPOINT_FIELDS: [Field; 7] = [
+    shown("slot", "SLOT"),
+    shown("container", "CONTAINER"),
+    shown("network", "NETWORK"),
+    shown("interface", "INTERFACE"),
+    shown("mac", "MAC"),
+    shown("addresses", "ADDRESSES"),
+    further("generation", "GENERATION"),
+];
+
+const PORT_FIELDS: [Field; 3] = [shown("host", "HOST"), shown("container", "CONTAINER"), shown("port", "PORT")];
+
+const FLOW_FIELDS: [Field; 3] =
+    [shown("protocol", "PROTOCOL"), shown("original", "ORIGINAL"), shown("answer", "ANSWER")];
+
+const STATUS_FIELDS: [Field; 3] =
+    [further("loaded", "LOADED"), further("uplinks", "UPLINKS"), further("verdicts", "VERDICTS")];
 
 /// Whether and where the programs are hooked, and every verdict that was counted.
 pub fn status(dirs: &Dirs, format: &Format) -> Outcome {
+    let layout = Layout::read(format)?;
     let engine = Engine::open(dirs)?;
     let (loaded, hooked) = engine.data_plane_status()?;
     let counts = engine.verdicts()?;
-    if format.json || format.format == "json" {
-        let verdicts: Vec<_> = counts.iter().map(|(name, count)| verdict(name.as_deref(), count)).collect();
-        output::line(&json!([{ "loaded": loaded, "uplinks": hooked, "verdicts": verdicts }]))?;
+    let verdicts: Vec<_> = counts.iter().map(|(name, count)| verdict(name.as_deref(), count)).collect();
+    if !matches!(layout, Layout::Table) {
+        let status = json!({ "loaded": loaded, "uplinks": hooked, "verdicts": verdicts });
+        output::print(&layout, &STATUS_FIELDS, &[status])?;
         return Ok(0);
     }
     output::out(&format!("data plane: {}", if loaded { "loaded" } else { "not loaded" }))?;
     output::out(&format!("uplinks:    {}", if hooked.is_empty() { "none".to_owned() } else { hooked.join(", ") }))?;
     if loaded {
-        let rows: Vec<_> = counts.iter().map(|(name, count)| verdict_row(name.as_deref(), count)).collect();
         output::out("")?;
-        output::print(format, &["REASON", "DIRECTION", "ENDPOINT", "PACKETS", "BYTES"], &rows, &[])?;
+        output::print(&layout, &VERDICT_FIELDS, &verdicts)?;
     }
     Ok(0)
 }
 
 /// One table of the data plane.
 pub fn dump(dirs: &Dirs, table: Table, format: &Format) -> Outcome {
+    let layout = Layout::read(format)?;
     let engine = Engine::open(dirs)?;
     match table {
-        Table::Drops => drops(&engine, format)?,
-        Table::Endpoints => endpoints(&engine, format)?,
-        Table::Ports => ports(&engine, format)?,
-        Table::Flows => flows(&engine, format)?,
+        Table::Drops => output::print(&layout, &VERDICT_FIELDS, &drops(&engine)?)?,
+        Table::Endpoints => output::print(&layout, &ENDPOINT_FIELDS, &endpoints(&engine)?)?,
+        Table::Ports => output::print(&layout, &PORT_FIELDS, &ports(&engine)?)?,
+        Table::Flows => output::print(&layout, &FLOW_FIELDS, &flows(&engine)?)?,
     }
     Ok(0)
 }
 
-fn drops(engine: &Engine, format: &Format) -> Result<()> {
+fn drops(engine: &Engine) -> Result<Vec<Value>> {
     let counts = engine.verdicts()?;
-    let dropped = || counts.iter().filter(|(_, count)| Reason::outcome(count.reason) == PacketOutcome::Dropped);
-    let rows: Vec<_> = dropped().map(|(name, count)| verdict_row(name.as_deref(), count)).collect();
-    let objects: Vec<_> = dropped().map(|(name, count)| verdict(name.as_deref(), count)).collect();
-    output::print(format, &["REASON", "DIRECTION", "ENDPOINT", "PACKETS", "BYTES"], &rows, &objects)
+    let dropped = counts.iter().filter(|(_, count)| Reason::outcome(count.reason) == PacketOutcome::Dropped);
+    Ok(dropped.map(|(name, count)| verdict(name.as_deref(), count)).collect())
 }
 
 fn direction(count: &Count) -> &'static str {
@@ -68,54 +96,41 @@ fn verdict(name: Option<&str>, count: &Count) -> serde_json::Value {
     })
 }
 
-fn verdict_row(name: Option<&str>, count: &Count) -> Vec<String> {
-    let (packets, bytes) = (count.total.packets.to_string(), count.total.bytes.to_string());
-    vec![count.reason.name().to_owned(), direction(count).to_owned(), name.unwrap_or("-").to_owned(), packets, bytes]
-}
-
-fn endpoints(engine: &Engine, format: &Format) -> Result<()> {
-    let (mut rows, mut objects) = (Vec::new(), Vec::new());
-    for (container, endpoint) in all(engine)? {
-        let network = engine.network(endpoint.network.as_str())?.name.to_string();
+fn endpoints(engine: &Engine) -> Result<Vec<Value>> {
+    let networks: HashMap<_, _> = engine.networks()?.into_iter().map(|network| (network.id, network.name)).collect();
+    let object = |(container, endpoint): (String, Endpoint)| {
         let addresses: Vec<_> = endpoint.addresses().map(|address| address.to_string()).collect();
-        let mac = super::inspect::mac(endpoint.mac);
-        rows.push(vec![
-            endpoint.slot.to_string(),
-            container.clone(),
-            network.clone(),
-            endpoint.link(),
-            mac.clone(),
-            addresses.join(", "),
-        ]);
-        objects.push(json!({
-            "slot": endpoint.slot, "generation": endpoint.generation, "container": container, "network": network,
-            "interface": endpoint.link(), "mac": mac, "addresses": addresses,
-        }));
-    }
-    output::print(format, &["SLOT", "CONTAINER", "NETWORK", "INTERFACE", "MAC", "ADDRESSES"], &rows, &objects)
+        json!({
+            "slot": endpoint.slot,
+            "generation": endpoint.generation,
+            "container": container,
+            "network": networks.get(&endpoint.network),
+            "interface": endpoint.link(),
+            "mac": super::inspect::mac(endpoint.mac),
+            "addresses": addresses,
+        })
+    };
+    Ok(all(engine)?.into_iter().map(object).collect())
 }
 
-fn ports(engine: &Engine, format: &Format) -> Result<()> {
-    let (mut rows, mut objects) = (Vec::new(), Vec::new());
+fn ports(engine: &Engine) -> Result<Vec<Value>> {
+    let mut objects = Vec::new();
     for (container, endpoint) in all(engine)? {
         for published in &endpoint.published {
             let host = std::net::SocketAddr::new(published.host_ip, published.host_port).to_string();
             let to = format!("{}/{}", published.port, published.protocol);
-            rows.push(vec![host.clone(), container.clone(), to.clone()]);
             objects.push(json!({ "host": host, "container": container, "port": to }));
         }
     }
-    output::print(format, &["HOST", "CONTAINER", "PORT"], &rows, &objects)
+    Ok(objects)
 }
 
-fn flows(engine: &Engine, format: &Format) -> Result<()> {
-    let (mut rows, mut objects) = (Vec::new(), Vec::new());
-    for (original, answer) in engine.flows()? {
+fn flows(engine: &Engine) -> Result<Vec<Value>> {
+    let object = |(original, answer): (FlowEnd, FlowEnd)| {
         let protocol = protocol(original.protocol);
-        rows.push(vec![protocol.clone(), original.to_string(), answer.to_string()]);
-        objects.push(json!({ "protocol": protocol, "original": original.to_string(), "answer": answer.to_string() }));
-    }
-    output::print(format, &["PROTOCOL", "ORIGINAL", "ANSWER"], &rows, &objects)
+        json!({ "protocol": protocol, "original": original.to_string(), "answer": answer.to_string() })
+    };
+    Ok(engine.flows()?.into_iter().map(object).collect())
 }
 
 fn protocol(number: u8) -> String {

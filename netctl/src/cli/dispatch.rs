@@ -10,7 +10,7 @@ use netctl::{
 
 use super::{
     args::{Cli, Command, Dataplane, Global, Network},
-    attach, container, data_plane, inspect, logs, network, ps, run as run_verb, stats,
+    attach, container, data_plane, inspect, logs, network, network_inspect, network_list, ps, run as run_verb, stats,
 };
 
 /// What a verb ends with: an exit code.
@@ -55,8 +55,8 @@ fn verb(dirs: &Dirs, command: Command) -> Outcome {
     match command {
         Command::Network(command) => network_verb(dirs, command),
         Command::Run(arguments) => run_verb::run(dirs, arguments),
-        Command::Ps { all, quiet, format } => ps::ps(dirs, all, quiet, &format),
-        Command::Inspect { names } => inspect::inspect(dirs, &names),
+        Command::Ps(arguments) => ps::ps(dirs, &arguments),
+        Command::Inspect { format, names } => inspect::inspect(dirs, &names, &format),
         Command::Exec { name, command } => runtime::exec(dirs, &name, &command),
         Command::Port { name, format } => container::port(dirs, &name, &format),
         Command::Logs { follow, name } => logs::logs(dirs, &name, follow),
@@ -85,8 +85,8 @@ fn verb(dirs: &Dirs, command: Command) -> Outcome {
 fn network_verb(dirs: &Dirs, command: Network) -> Outcome {
     match command {
         Network::Create(arguments) => network::create(dirs, arguments),
-        Network::Ls { quiet, no_trunc, format } => network::ls(dirs, quiet, no_trunc, &format),
-        Network::Inspect { names } => network::inspect(dirs, &names),
+        Network::Ls(arguments) => network_list::ls(dirs, &arguments),
+        Network::Inspect { format, names, .. } => network_inspect::inspect(dirs, &names, &format),
         Network::Rm { names } => {
             let code = container::each(&names, |name| Engine::open(dirs)?.remove_network(name));
             serve::nudge(dirs);

@@ -6,10 +6,15 @@ use netctl::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{dispatch::Outcome, output};
+use super::{
+    args::ObjectFormat,
+    dispatch::Outcome,
+    output::{self, Shape},
+};
 
 /// Prints an array of what is found; what is not is told.
-pub fn inspect(dirs: &Dirs, names: &[String]) -> Outcome {
+pub fn inspect(dirs: &Dirs, names: &[String], format: &ObjectFormat) -> Outcome {
+    let shape = Shape::read(format)?;
     let engine = Engine::open(dirs)?;
     let (mut found, mut missing) = (Vec::new(), None);
     for name in names {
@@ -21,7 +26,7 @@ pub fn inspect(dirs: &Dirs, names: &[String]) -> Outcome {
             }
         }
     }
-    output::pretty(&Value::Array(found))?;
+    output::describe(&shape, found)?;
     Ok(missing.unwrap_or(0))
 }
 
@@ -49,7 +54,12 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
             "Pid": container.state.pid,
             "ExitCode": container.state.exit_code,
         },
-        "Config": { "Hostname": container.hostname, "Domainname": container.domainname, "Cmd": command },
+        "Config": {
+            "Hostname": container.hostname,
+            "Domainname": container.domainname,
+            "Cmd": command,
+            "Labels": container.labels,
+        },
         "HostConfig": {
             "NetworkMode": container.network_mode,
             "PortBindings": bindings,

@@ -8,10 +8,14 @@ mod dispatch;
 mod inspect;
 mod logs;
 mod network;
+mod network_inspect;
+mod network_list;
 mod options;
 mod output;
 mod ps;
 mod run;
 mod stats;
+mod template;
+mod template_functions;
 
 pub use dispatch::run;

@@ -70,6 +70,7 @@ fn spec(name: Option<&str>, host: Option<&str>, domain: Option<&str>, connection
         domainname: domain.flatten(),
         networks: networks.unwrap_or_default(),
         ports: ports.unwrap_or_default(),
+        labels: pairs(&connection.label),
         dns: dns.unwrap_or_default(),
         sysctls: sysctls.unwrap_or_default(),
     })

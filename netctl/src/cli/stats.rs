@@ -3,18 +3,31 @@
 use netctl::engine::{Dirs, Engine};
 use serde_json::json;
 
-use super::{args::Format, dispatch::Outcome, output};
+use super::{
+    args::Format,
+    dispatch::Outcome,
+    output::{self, Field, Layout, shown},
+};
 
-const HEADER: [&str; 8] =
-    ["NAME", "NETWORK", "RX PACKETS", "RX BYTES", "TX PACKETS", "TX BYTES", "DROPS", "CONNECTIONS"];
+const FIELDS: [Field; 8] = [
+    shown("name", "NAME"),
+    shown("network", "NETWORK"),
+    shown("rx_packets", "RX PACKETS"),
+    shown("rx_bytes", "RX BYTES"),
+    shown("tx_packets", "TX PACKETS"),
+    shown("tx_bytes", "TX BYTES"),
+    shown("drops", "DROPS"),
+    shown("connections", "CONNECTIONS"),
+];
 
 /// Shows what containers have sent and received since they began.
 pub fn stats(dirs: &Dirs, names: &[String], format: &Format) -> Outcome {
+    let layout = Layout::read(format)?;
     let engine = Engine::open(dirs)?;
     for name in names {
         engine.container(name)?;
     }
-    let (mut rows, mut objects) = (Vec::new(), Vec::new());
+    let mut objects = Vec::new();
     for (container, endpoints) in engine.containers()? {
         let wanted = names.is_empty()
             || names.iter().any(|name| name == container.name.as_str() || container.id.as_str().starts_with(name));
@@ -24,17 +37,6 @@ pub fn stats(dirs: &Dirs, names: &[String], format: &Format) -> Outcome {
         for endpoint in endpoints {
             let network = engine.network(endpoint.network.as_str())?.name.to_string();
             let (traffic, drops) = engine.traffic(endpoint.slot)?;
-            let numbers = [
-                traffic.received.packets,
-                traffic.received.bytes,
-                traffic.sent.packets,
-                traffic.sent.bytes,
-                drops,
-                traffic.connections,
-            ];
-            let mut row = vec![container.name.to_string(), network.clone()];
-            row.extend(numbers.iter().map(u64::to_string));
-            rows.push(row);
             objects.push(json!({
                 "name": container.name,
                 "network": network,
@@ -47,6 +49,6 @@ pub fn stats(dirs: &Dirs, names: &[String], format: &Format) -> Outcome {
             }));
         }
     }
-    output::print(format, &HEADER, &rows, &objects)?;
+    output::print(&layout, &FIELDS, &objects)?;
     Ok(0)
 }

@@ -1,6 +1,10 @@
 //! Containers: planned, put on their networks, and taken off. Not their processes.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    path::PathBuf,
+};
 
 use super::{Engine, Error, Result, open::timestamp};
 use crate::{
@@ -43,6 +47,8 @@ pub struct RunSpec {
     pub dns: Dns,
     /// The kernel settings of its namespace.
     pub sysctls: Sysctls,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Engine {
@@ -53,10 +59,17 @@ impl Engine {
 
     /// All containers with their endpoints.
     pub fn containers(&self) -> Result<Vec<(Container, Vec<Endpoint>)>> {
-        let endpoints = self.store.all::<Endpoint>()?;
-        let containers = self.store.all::<Container>()?;
-        let of = |id: &Id| endpoints.iter().filter(|(e, _)| e.container == *id).map(|(e, _)| e.clone()).collect();
-        Ok(containers.into_iter().map(|(container, _)| (container.clone(), of(&container.id))).collect())
+        let mut endpoints: HashMap<Id, Vec<Endpoint>> = HashMap::new();
+        for (endpoint, _) in self.store.all::<Endpoint>()? {
+            endpoints.entry(endpoint.container.clone()).or_default().push(endpoint);
+        }
+        let containers = self.store.all::<Container>()?.into_iter();
+        Ok(containers
+            .map(|(container, _)| {
+                let own = endpoints.remove(&container.id).unwrap_or_default();
+                (container, own)
+            })
+            .collect())
     }
 
     /// The endpoints of a container.
@@ -127,6 +140,7 @@ impl Engine {
             attachments,
             ports: spec.ports,
             state: State { status: Status::Created, pid: 0, start: 0, exit_code: 0 },
+            labels: spec.labels,
         };
         self.check_wishes(&container)?;
         Ok(container)

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::{
     kernel::KernelError,
-    model::{DnsError, NameError, PortError, SpecError, SubnetError, SysctlError},
+    model::{DnsError, FilterError, NameError, PortError, SpecError, SubnetError, SysctlError},
     store::StoreError,
 };
 
@@ -37,6 +37,12 @@ pub enum Error {
     /// A subnet is not valid.
     #[error(transparent)]
     Subnet(#[from] SubnetError),
+    /// Everything that is wrong with filters.
+    #[error("{}", join(.0))]
+    Filters(Vec<FilterError>),
+    /// A template is not valid, or does not fit.
+    #[error("template parsing error: {0}")]
+    Template(String),
     /// A port is not valid.
     #[error("{}", join(.0))]
     Ports(Vec<PortError>),
@@ -225,6 +231,8 @@ impl Error {
             | Self::Network(_)
             | Self::Name(_)
             | Self::Subnet(_)
+            | Self::Filters(_)
+            | Self::Template(_)
             | Self::Ports(_)
             | Self::Dns(_)
             | Self::Sysctls(_)
@@ -265,6 +273,11 @@ impl Error {
             | Self::Kernel(KernelError::Locked { .. }) => 4,
             _ => 1,
         }
+    }
+
+    /// For `map_err`: a filter's value.
+    pub fn filter(error: FilterError) -> Self {
+        Self::Filters(vec![error])
     }
 
     /// For `map_err`: a file that could not be used.

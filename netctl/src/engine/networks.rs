@@ -1,6 +1,6 @@
 //! Networks: made, found, and taken down, in the state and in the kernel.
 
-use std::{net::IpAddr, path::Path};
+use std::{collections::HashSet, net::IpAddr, path::Path};
 
 use ipnet::IpNet;
 
@@ -9,7 +9,7 @@ use crate::{
     failpoint::failpoint,
     ipam,
     kernel::{Route, index_of, sysctl},
-    model::{BUILT_IN, Driver, Id, Name, Network, NetworkSpec, point_to_point_resolver},
+    model::{BUILT_IN, Driver, Endpoint, Id, Name, Network, NetworkSpec, point_to_point_resolver},
     store::{Phase, StoreError},
 };
 
@@ -147,6 +147,11 @@ impl Engine {
         Ok(self.store.all()?.into_iter().map(|(network, _)| network).collect())
     }
 
+    /// The networks that containers are on now.
+    pub fn networks_in_use(&self) -> Result<HashSet<Id>> {
+        Ok(self.store.all::<Endpoint>()?.into_iter().map(|(endpoint, _)| endpoint.network).collect())
+    }
+
     /// The network of that name, identifier or unique beginning of one.
     pub fn network(&self, reference: &str) -> Result<Network> {
         self.ensure_built_in()?;
@@ -211,7 +216,7 @@ impl Engine {
     /// Removes a network that nobody uses.
     pub fn remove_network(&self, reference: &str) -> Result<()> {
         let network = self.network(reference)?;
-        if BUILT_IN.contains(&network.name.as_str()) {
+        if network.is_built_in() {
             return Err(Error::PreDefined(network.name.to_string()));
         }
         let endpoints = self.store.endpoints_on(&network.id)?;

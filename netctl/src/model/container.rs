@@ -108,6 +108,9 @@ pub struct Container {
     pub ports: Vec<PortSpec>,
     /// How it is.
     pub state: State,
+    /// Labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Where named network namespaces are.

@@ -3,6 +3,7 @@
 mod addressing;
 mod container;
 mod dns;
+mod filters;
 mod id;
 mod interface;
 mod name;
@@ -17,6 +18,7 @@ pub use addressing::{
 };
 pub use container::{Attachment, Container, Endpoint, EngineName, Origin, Published, State, Status};
 pub use dns::{Dns, DnsError, ExtraHost, hostname};
+pub use filters::{FilterError, Filters};
 pub use id::{Id, random_mac};
 pub use interface::is_interface_name;
 pub use name::{Name, NameError};

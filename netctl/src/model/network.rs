@@ -87,6 +87,16 @@ impl Network {
         format!("netctl:network:{}:{}", self.name, self.id.short())
     }
 
+    /// Whether it is always there.
+    pub fn is_built_in(&self) -> bool {
+        BUILT_IN.contains(&self.name.as_str())
+    }
+
+    /// Whether it has a family; without subnets of its own, IPv4 as Docker shows it.
+    pub fn has_family(&self, ipv6: bool) -> bool {
+        self.subnet_of(ipv6).is_some() || (self.driver != Driver::Bridge && !ipv6)
+    }
+
     /// Whether names resolve on it: not on the default network, as with Docker.
     pub fn has_names(&self) -> bool {
         self.driver == Driver::Bridge && self.name.as_str() != "bridge"

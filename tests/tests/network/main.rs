@@ -4,6 +4,7 @@ mod attached;
 mod bad_input;
 mod bad_state;
 mod crash;
+mod formats;
 mod ipam;
 mod lifecycle;
 mod listing;
