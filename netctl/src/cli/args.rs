@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{network_list::NetworkLs, ps::Ps};
+use super::{
+    connect::{Connect, Disconnect},
+    network_list::NetworkLs,
+    ps::Ps,
+};
 
 /// Container networking on an eBPF data plane.
 #[derive(Debug, Parser)]
@@ -37,7 +41,7 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make, list, show and remove networks
+    /// Make, list, show and remove networks, and connect containers to them
     #[command(subcommand)]
     Network(Network),
     /// Run a command in a container of its own
@@ -143,6 +147,10 @@ pub enum Network {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
+    /// Connect a container to a further network
+    Connect(Connect),
+    /// Disconnect a container from a network
+    Disconnect(Disconnect),
     /// Remove networks
     Rm {
         #[arg(required = true, value_name = "NETWORK")]
@@ -191,7 +199,7 @@ pub struct Create {
 /// Options that `run` and `attach` share.
 #[derive(Debug, Args)]
 pub struct Connection {
-    /// A network: NET, host, none, or name=NET,ip=,ip6=,alias=,mac-address=
+    /// A network: NET, host, none, or name=NET,ip=,ip6=,alias=,mac-address=,gw-priority=,driver-opt=
     #[arg(long, value_name = "NETWORK")]
     pub network: Vec<String>,
     /// An IPv4 address on the first network

@@ -10,7 +10,8 @@ use netctl::{
 
 use super::{
     args::{Cli, Command, Dataplane, Global, Network},
-    attach, container, data_plane, inspect, logs, network, network_inspect, network_list, ps, run as run_verb, stats,
+    attach, connect, container, data_plane, inspect, logs, network, network_inspect, network_list, ps, run as run_verb,
+    stats,
 };
 
 /// What a verb ends with: an exit code.
@@ -87,6 +88,8 @@ fn network_verb(dirs: &Dirs, command: Network) -> Outcome {
         Network::Create(arguments) => network::create(dirs, arguments),
         Network::Ls(arguments) => network_list::ls(dirs, &arguments),
         Network::Inspect { format, names, .. } => network_inspect::inspect(dirs, &names, &format),
+        Network::Connect(arguments) => connect::connect(dirs, arguments),
+        Network::Disconnect(arguments) => connect::disconnect(dirs, &arguments),
         Network::Rm { names } => {
             let code = container::each(&names, |name| Engine::open(dirs)?.remove_network(name));
             serve::nudge(dirs);

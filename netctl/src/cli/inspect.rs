@@ -80,7 +80,7 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
 
 fn sandbox(container: &Container) -> String {
     match &container.origin {
-        Origin::Attached { netns } => netns.display().to_string(),
+        Origin::Attached { netns, .. } => netns.display().to_string(),
         Origin::Run { .. } if container.state.pid != 0 => format!("/proc/{}/ns/net", container.state.pid),
         Origin::Run { .. } => String::new(),
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use netctl::{
     engine::{Error, NetworkChoice, Result, RunSpec},
-    model::{Dns, PortError, PortSpec, Sysctls, hostname},
+    model::{Dns, EndpointOptions, PortError, PortSpec, Sysctls, hostname},
 };
 
 use super::args::{Attach, Connection, Run};
@@ -111,29 +111,53 @@ fn networks(connection: &Connection) -> Result<Vec<NetworkChoice>> {
     Ok(choices)
 }
 
-/// `NET`, or `name=NET,ip=,ip6=,alias=,mac-address=`.
+/// `NET`, or `name=NET,ip=,ip6=,alias=,mac-address=,gw-priority=,driver-opt=`, with quotes around what holds a comma.
 fn network(text: &str) -> Result<NetworkChoice> {
     if !text.contains('=') {
         return Ok(NetworkChoice { name: text.to_owned(), ..NetworkChoice::default() });
     }
+    let mut complaints = Complaints::default();
     let mut choice = NetworkChoice::default();
-    for item in text.split(',') {
-        let (key, value) = item.split_once('=').unwrap_or((item, ""));
+    let mut driver_options = Vec::new();
+    for item in fields(text) {
+        let (key, value) = item.split_once('=').unwrap_or((&item, ""));
+        let invalid = || Error::Unsupported(format!("the network setting {item}"));
+        let address = || Error::Unsupported(format!("the address {item}"));
         match key {
             "name" => choice.name = value.to_owned(),
             "alias" => choice.aliases.push(value.to_owned()),
-            "mac-address" => choice.mac = Some(mac(value)?),
-            "ip" | "ip6" => {
-                let address = value.parse().map_err(|_| Error::Unsupported(format!("the address {item}")))?;
-                choice.addresses.push(address);
+            "mac-address" => choice.mac = complaints.take(mac(value)),
+            "ip" => choice.addresses.extend(complaints.take(value.parse().map(IpAddr::V4).map_err(|_| address()))),
+            "ip6" => choice.addresses.extend(complaints.take(value.parse().map(IpAddr::V6).map_err(|_| address()))),
+            "gw-priority" => {
+                choice.priority = complaints.take(value.parse().map_err(|_| invalid())).unwrap_or_default()
             }
-            _ => return Err(Error::Unsupported(format!("the network setting {key}"))),
+            "driver-opt" => driver_options.push(value.to_owned()),
+            _ => drop(complaints.take::<()>(Err(invalid()))),
         }
     }
+    choice.options = complaints.take(endpoint_options(&driver_options)).unwrap_or_default();
+    if choice.name.is_empty() {
+        complaints.take::<()>(Err(Error::Unsupported(format!("--network {text} without name="))));
+    }
+    complaints.tell()?;
     Ok(choice)
 }
 
-fn mac(text: &str) -> Result<[u8; 6]> {
+/// The fields of a line with commas between them, as Docker reads it (RFC 4180).
+fn fields(text: &str) -> Vec<String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    let record = reader.records().next().and_then(std::result::Result::ok).unwrap_or_default();
+    record.iter().map(str::to_owned).collect()
+}
+
+/// Driver options of an endpoint; everything that is wrong with them is told.
+pub fn endpoint_options(items: &[String]) -> Result<EndpointOptions> {
+    EndpointOptions::new(pairs(items)).map_err(Error::EndpointOptions)
+}
+
+/// A MAC address of one interface.
+pub fn mac(text: &str) -> Result<[u8; 6]> {
     let invalid = || Error::Unsupported(format!("the MAC address {text:?} (write it as 02:42:ac:11:00:02, unicast)"));
     let bytes: Vec<u8> = text
         .split(':')
@@ -156,7 +180,11 @@ mod tests {
         let full = network("name=web,ip=172.30.0.9,alias=a,alias=b,mac-address=02:00:00:00:00:09").unwrap();
         assert_eq!(full.aliases, ["a", "b"]);
         assert_eq!(full.mac, Some([2, 0, 0, 0, 0, 9]));
-        assert!(network("name=web,colour=red").is_err());
+        let leading = network("name=web,gw-priority=-7,\"driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.rp_filter=2,net.ipv4.conf.IFNAME.log_martians=1\"").unwrap();
+        assert_eq!((leading.priority, leading.options.sysctls("eth0").len()), (-7, 2));
+        for bad in ["name=web,colour=red", "ip=10.0.0.1", "name=web,ip=fd00::1", "name=web,gw-priority=high"] {
+            assert!(network(bad).is_err(), "{bad}");
+        }
         assert!(mac("01:00:5e:00:00:01").is_err(), "a group address");
     }
 }

@@ -3,16 +3,15 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
-    path::PathBuf,
 };
 
-use super::{Engine, Error, Result, open::timestamp};
+use super::{Engine, Error, Result, gateways::leading_networks, open::timestamp};
 use crate::{
     failpoint::failpoint,
-    kernel::{KernelError, Netns, start_time, sysctl},
+    kernel::{Netns, start_time, sysctl},
     model::{
-        Attachment, Container, Dns, Driver, Endpoint, EngineName, Id, Name, Network, Origin, PortSpec, State, Status,
-        SysctlError, Sysctls,
+        Attachment, Candidate, Container, Dns, Driver, Endpoint, EndpointOptions, EngineName, Id, Name, Network,
+        Origin, PortSpec, State, Status, SysctlError, Sysctls,
     },
     store::Phase,
 };
@@ -28,6 +27,10 @@ pub struct NetworkChoice {
     pub mac: Option<[u8; 6]>,
     /// Further names.
     pub aliases: Vec<String>,
+    /// The network of the highest one leads out.
+    pub priority: i64,
+    /// Docker's driver options for the endpoint.
+    pub options: EndpointOptions,
 }
 
 /// What a user asks of a new container.
@@ -103,29 +106,18 @@ impl Engine {
         if choices.is_empty() {
             choices.push(NetworkChoice { name: "bridge".to_owned(), ..NetworkChoice::default() });
         }
-        let mut attachments = Vec::new();
-        let mut mode = String::new();
+        let mut attachments: Vec<Attachment> = Vec::new();
         for choice in choices {
             if choice.name.starts_with("container:") {
                 return Err(Error::Unsupported(format!("--network {}", choice.name)));
             }
             let network = self.network(&choice.name)?;
-            if mode.is_empty() {
-                mode = network.name.to_string();
+            if attachments.iter().any(|attachment| attachment.network == network.id) {
+                return Err(Error::TwiceOnNetwork(network.name.to_string()));
             }
-            if network.driver == Driver::Bridge {
-                attachments.push(Attachment {
-                    network: network.id,
-                    addresses: choice.addresses,
-                    mac: choice.mac,
-                    aliases: choice.aliases,
-                });
-            } else if !attachments.is_empty() || !spec.ports.is_empty() {
-                return Err(Error::PortsNeedBridge(network.name.to_string()));
-            } else if !choice.addresses.is_empty() || choice.mac.is_some() || !choice.aliases.is_empty() {
-                return Err(Error::NeedsBridge("an address, MAC or alias"));
-            }
+            attachments.push(attachment(choice, &network)?);
         }
+        let mode = check_modes(&attachments, &spec.ports)?;
         let container = Container {
             hostname: spec.hostname.unwrap_or_else(|| id.short().to_owned()),
             domainname: spec.domainname.unwrap_or_default(),
@@ -157,12 +149,12 @@ impl Engine {
         {
             return Err(Error::NeedsNamedNetns(option));
         }
-        if let Some(first) = container.attachments.first() {
-            let network = self.network(first.network.as_str())?;
-            let specs = network.publications(&container.ports);
-            self.plan_ports(&specs, network.subnet(false).is_some(), network.subnet(true).is_some())?;
-        }
-        Ok(())
+        let joined = container.attachments.iter().filter(|attachment| attachment.has_endpoint());
+        let networks = joined.map(|attachment| Ok((self.network(attachment.network.as_str())?, attachment.priority)));
+        let networks: Vec<(Network, i64)> = networks.collect::<Result<_>>()?;
+        let candidates: Vec<_> =
+            networks.iter().map(|(network, priority)| Candidate::new(network, *priority)).collect();
+        self.plan_new_ports(container, leading_networks(&candidates), &[]).map(drop)
     }
 
     /// Records a container whose making begins now.
@@ -188,50 +180,6 @@ impl Engine {
         self.erase_container(container)
     }
 
-    /// Puts a container on its networks, in the namespace `netns`. Either all of it is built, or nothing is left.
-    pub fn join_networks(&self, container: &Container, netns: &Netns) -> Result<Vec<Endpoint>> {
-        if container.attachments.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.ensure_data_plane()?;
-        let mut built = Vec::new();
-        for (number, attachment) in container.attachments.iter().enumerate() {
-            match self.join_network(container, attachment, number, netns) {
-                Ok(endpoint) => built.push(endpoint),
-                Err(error) => {
-                    for endpoint in &built {
-                        self.remove_endpoint(endpoint)?;
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        Ok(built)
-    }
-
-    fn join_network(
-        &self,
-        container: &Container,
-        attachment: &Attachment,
-        number: usize,
-        netns: &Netns,
-    ) -> Result<Endpoint> {
-        let network = self.network(attachment.network.as_str())?;
-        let interface = format!("eth{number}");
-        if netns.inside(|| crate::kernel::index_of(&interface))?.is_some() {
-            return Err(Error::InterfaceExists(interface));
-        }
-        let endpoint = self.plan_endpoint(container, &network, attachment, interface, number == 0)?;
-        self.store.atomically(|| self.store.insert(&endpoint, Phase::Creating))?;
-        failpoint("endpoint.recorded");
-        let built = self.set_up_network(&network).and_then(|()| self.build_endpoint(&endpoint, &network, netns));
-        if let Err(error) = built {
-            self.remove_endpoint(&endpoint)?;
-            return Err(error);
-        }
-        Ok(endpoint)
-    }
-
     /// Marks a container and its endpoints complete and running: from here on it has happened.
     pub fn commit_container(&self, container: &Container, pid: u32) -> Result<Container> {
         let mut running = container.clone();
@@ -246,61 +194,6 @@ impl Engine {
         })?;
         failpoint("container.ready");
         Ok(running)
-    }
-
-    /// Gives an existing namespace its place on the networks. `furnish` is called once the endpoints are there, before
-    /// it counts as attached.
-    pub fn attach(
-        &self,
-        spec: RunSpec,
-        pid: Option<u32>,
-        path: Option<PathBuf>,
-        furnish: impl FnOnce(&Container, &[Endpoint]),
-    ) -> Result<Id> {
-        let (netns, path) = open_netns(pid, path)?;
-        if netns.inode()? == Netns::own()?.inode()? {
-            return Err(Error::HostNamespace);
-        }
-        if let Some(name) = self.attached_at(&netns)? {
-            return Err(Error::AlreadyAttached(name));
-        }
-        let container = self.plan_container(spec, Origin::Attached { netns: path })?;
-        if container.attachments.is_empty() {
-            return Err(Error::NeedsBridge("attach"));
-        }
-        self.record_container(&container)?;
-        let joined = self.join_networks(&container, &netns);
-        match joined.and_then(|endpoints| self.apply_sysctls(&container, &netns).map(|()| endpoints)) {
-            Ok(endpoints) => furnish(&container, &endpoints),
-            Err(error) => {
-                self.abandon_container(&container)?;
-                return Err(error);
-            }
-        }
-        self.commit_container(&container, pid.unwrap_or(0))?;
-        Ok(container.id)
-    }
-
-    /// The container that was attached in the namespace already.
-    fn attached_at(&self, netns: &Netns) -> Result<Option<String>> {
-        let wanted = netns.inode()?;
-        for (container, _) in self.store.all::<Container>()? {
-            if let Origin::Attached { netns } = &container.origin
-                && Netns::at(netns).and_then(|known| known.inode()).is_ok_and(|inode| inode == wanted)
-            {
-                return Ok(Some(container.name.to_string()));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes an attached namespace off its networks.
-    pub fn detach(&self, reference: &str) -> Result<()> {
-        let container = self.container(reference)?;
-        match container.origin {
-            Origin::Attached { .. } => self.erase_container(&container),
-            Origin::Run { .. } => Err(Error::NotAttached(container.name.to_string())),
-        }
     }
 
     /// Removes a container that does not run.
@@ -328,22 +221,38 @@ impl Engine {
     }
 }
 
-fn open_netns(pid: Option<u32>, path: Option<PathBuf>) -> Result<(Netns, PathBuf)> {
-    match (pid, path) {
-        (Some(pid), _) => {
-            let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
-            let netns = Netns::of_pid(pid).map_err(|error| match error {
-                KernelError::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                    Error::NoProcess(pid)
-                }
-                other => other.into(),
-            })?;
-            Ok((netns, path))
-        }
-        (None, Some(path)) => {
-            let netns = Netns::at(&path).map_err(|source| Error::Netns { path: path.clone(), source })?;
-            Ok((netns, path))
-        }
-        (None, None) => Err(Error::NeedsBridge("attach")),
+/// What is recorded of a network that was asked for; it has to suit the network.
+pub(super) fn attachment(choice: NetworkChoice, network: &Network) -> Result<Attachment> {
+    let has_settings = !choice.addresses.is_empty()
+        || choice.mac.is_some()
+        || !choice.aliases.is_empty()
+        || choice.options != EndpointOptions::default();
+    if network.driver != Driver::Bridge && has_settings {
+        return Err(Error::NeedsBridge("an address, MAC, alias or driver option"));
     }
+    for address in &choice.addresses {
+        if !network.subnets.iter().any(|subnet| subnet.contains(address)) {
+            return Err(Error::Address { address: *address, why: "it is in no subnet of the network" });
+        }
+    }
+    Ok(Attachment {
+        network: network.id.clone(),
+        network_name: network.name.to_string(),
+        addresses: choice.addresses,
+        mac: choice.mac,
+        aliases: choice.aliases,
+        priority: choice.priority,
+        options: choice.options,
+    })
+}
+
+/// Docker's `NetworkMode` of these networks: the first one's name. `host` and `none` go with nothing else.
+fn check_modes(attachments: &[Attachment], ports: &[PortSpec]) -> Result<String> {
+    let alone = attachments.iter().find(|attachment| !attachment.has_endpoint());
+    match alone {
+        Some(_) if attachments.len() > 1 => return Err(Error::MixedModes),
+        Some(alone) if !ports.is_empty() => return Err(Error::PortsNeedBridge(alone.network_name.clone())),
+        _ => {}
+    }
+    Ok(attachments.first().map(|first| first.network_name.clone()).unwrap_or_default())
 }

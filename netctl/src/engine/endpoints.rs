@@ -9,34 +9,25 @@ use super::{Engine, Error, GATEWAY_MAC, Result};
 use crate::{
     failpoint::failpoint,
     kernel::{Netlink, Netns, Route, Veth, index_of, sysctl},
-    model::{Attachment, Container, Endpoint, GatewayMode, Id, Network, is_host_address, random_mac},
+    model::{Attachment, Container, Endpoint, EndpointOptions, GatewayMode, Id, Network, is_host_address, random_mac},
     store::Phase,
 };
-
-/// The table that a container's namespace has.
-const MAIN_TABLE: u32 = 254;
 
 /// The resolver's slot, which no container gets.
 pub(super) const RESOLVER_SLOT: u32 = 0;
 
 impl Engine {
-    /// Plans an endpoint: addresses, MAC, slot and ports, none of which anybody else has.
+    /// Plans an endpoint: addresses, MAC and slot, none of which anybody else has.
     pub(super) fn plan_endpoint(
         &self,
         container: &Container,
         network: &Network,
         attachment: &Attachment,
         interface: String,
-        publishes: bool,
     ) -> Result<Endpoint> {
         let others = self.store.endpoints_on(&network.id)?;
         let mut taken: HashSet<IpAddr> = others.iter().flat_map(Endpoint::addresses).collect();
         taken.extend(network.gateways.iter().chain(network.reserved.values()).copied());
-        for address in &attachment.addresses {
-            if !network.subnets.iter().any(|subnet| subnet.contains(address)) {
-                return Err(Error::Address { address: *address, why: "it is in no subnet of the network" });
-            }
-        }
         let pick = |ipv6: bool| -> Result<Option<IpAddr>> {
             let Some((subnet, _)) = network.subnet(ipv6) else {
                 return Ok(None);
@@ -46,8 +37,6 @@ impl Engine {
         };
         let has_ipv6 = !container.sysctls.disable_ipv6();
         let (address4, address6) = (pick(false)?, if has_ipv6 { pick(true)? } else { None });
-        let specs = if publishes { network.publications(&container.ports) } else { Vec::new() };
-        let published = self.plan_ports(&specs, address4.is_some(), address6.is_some())?;
         Ok(Endpoint {
             id: Id::random(),
             container: container.id.clone(),
@@ -59,7 +48,7 @@ impl Engine {
             address4: address4.and_then(|ip| if let IpAddr::V4(ip) = ip { Some(ip) } else { None }),
             address6: address6.and_then(|ip| if let IpAddr::V6(ip) = ip { Some(ip) } else { None }),
             aliases: attachment.aliases.clone(),
-            published,
+            published: Vec::new(),
         })
     }
 
@@ -95,7 +84,13 @@ impl Engine {
 
     /// Builds a recorded endpoint in the kernel and the container's namespace. The maps come last: until then nothing
     /// reaches it.
-    pub(super) fn build_endpoint(&self, endpoint: &Endpoint, network: &Network, netns: &Netns) -> Result<()> {
+    pub(super) fn build_endpoint(
+        &self,
+        endpoint: &Endpoint,
+        network: &Network,
+        options: &EndpointOptions,
+        netns: &Netns,
+    ) -> Result<()> {
         let (netlink, link) = (self.netlink()?, endpoint.link());
         netlink.add_veth(&Veth {
             name: &link,
@@ -116,10 +111,8 @@ impl Engine {
         netlink.set_up(index)?;
         self.lead_host(endpoint, network, index)?;
         failpoint("endpoint.routes");
-        furnish(endpoint, network, netns)?;
+        furnish(endpoint, network, options, netns)?;
         failpoint("endpoint.namespace");
-        self.publish(endpoint)?;
-        failpoint("endpoint.published");
         Ok(())
     }
 
@@ -233,8 +226,8 @@ fn quieten(link: &str) -> Result<()> {
     Ok(())
 }
 
-/// Gives the container's end its addresses and default routes.
-fn furnish(endpoint: &Endpoint, network: &Network, netns: &Netns) -> Result<()> {
+/// Gives the container's end its settings and addresses.
+fn furnish(endpoint: &Endpoint, network: &Network, options: &EndpointOptions, netns: &Netns) -> Result<()> {
     let interface = &endpoint.interface;
     let has_ipv6 = netns.inside(|| std::path::Path::new("/proc/sys/net/ipv6").exists())?;
     if has_ipv6 {
@@ -244,6 +237,9 @@ fn furnish(endpoint: &Endpoint, network: &Network, netns: &Netns) -> Result<()> 
         } else {
             sysctl::set_inside(netns, "ipv6", interface, "disable_ipv6", "1")?;
         }
+    }
+    for (key, value) in options.sysctls(interface) {
+        netns.inside(|| sysctl::write(&key, &value))??;
     }
     let inside = Netlink::open_in(netns)?;
     let (lo, index) = netns.inside(|| (index_of("lo"), index_of(interface)))?;
@@ -257,35 +253,5 @@ fn furnish(endpoint: &Endpoint, network: &Network, netns: &Netns) -> Result<()> 
         };
         inside.add_address(index, address, subnet.prefix_len(), true)?;
     }
-    inside.set_up(index)?;
-    if let Some((subnet, gateway)) = network.subnet(false)
-        && endpoint.address4.is_some()
-        && !subnet.contains(&gateway)
-    {
-        // Names are asked at an address beside the subnet.
-        inside.add_route(&Route {
-            destination: gateway.into(),
-            link: Some(index),
-            gateway: None,
-            source: None,
-            table: MAIN_TABLE,
-        })?;
-    }
-    if network.internal || endpoint.interface != "eth0" {
-        return Ok(());
-    }
-    for address in endpoint.addresses() {
-        let Some((_, gateway)) = network.subnet(address.is_ipv6()) else {
-            continue;
-        };
-        let everywhere = if address.is_ipv6() { IpNet::V6(Default::default()) } else { IpNet::V4(Default::default()) };
-        inside.add_route(&Route {
-            destination: everywhere,
-            link: Some(index),
-            gateway: Some(gateway),
-            source: None,
-            table: MAIN_TABLE,
-        })?;
-    }
-    Ok(())
+    Ok(inside.set_up(index)?)
 }

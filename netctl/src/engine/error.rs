@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::{
     kernel::KernelError,
-    model::{DnsError, FilterError, NameError, PortError, SpecError, SubnetError, SysctlError},
+    model::{DnsError, EndpointOptionError, FilterError, NameError, PortError, SpecError, SubnetError, SysctlError},
     store::StoreError,
 };
 
@@ -170,8 +170,53 @@ pub enum Error {
     /// The namespace is attached already.
     #[error("the namespace is attached as {0} already; detach that first")]
     AlreadyAttached(String),
+    /// The container is on the network already.
+    #[error("endpoint with name {container} already exists in network {network}")]
+    EndpointExists {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+    },
+    /// The container is not on the network.
+    #[error("container {container} is not connected to network {network}")]
+    NotConnected {
+        /// The container's identifier.
+        container: String,
+        /// The network.
+        network: String,
+    },
+    /// One network twice.
+    #[error("network {0} is given twice; name each network once")]
+    TwiceOnNetwork(String),
+    /// A network that a container was on is gone.
+    #[error("network {network} not found: it was removed; take the container off it by `netctl network disconnect -f`")]
+    NetworkGone {
+        /// The network.
+        network: String,
+    },
+    /// The host's own network is joined at the start or not at all.
+    #[error("container cannot be disconnected from host network or connected to host network")]
+    HostNetwork,
+    /// The namespace is somebody else's.
+    #[error(
+        "container sharing network namespace with another container or host cannot be connected to any other network"
+    )]
+    SharedNetwork,
+    /// `none` goes with no other network.
+    #[error("container cannot be connected to multiple networks with one of the networks in private (none) mode")]
+    PrivateNetwork,
+    /// `host`, `none` and `container:` go with no other network.
+    #[error("conflicting options: cannot attach both user-defined and non-user-defined network-modes")]
+    MixedModes,
+    /// Options of an endpoint.
+    #[error("{}", join(.0))]
+    EndpointOptions(Vec<EndpointOptionError>),
+    /// No interface's name is left.
+    #[error("all names {0}0 to {0}999 are taken in the container; give the interface a name by --driver-opt")]
+    InterfacesExhausted(String),
     /// The namespace has an interface of the name already.
-    #[error("the namespace has an interface {0} already; remove it or give another namespace")]
+    #[error("the container has an interface {0} already; remove it or give another name")]
     InterfaceExists(String),
     /// Not with this kind of container.
     #[error("{name} was attached, not run: {cure}")]
@@ -239,7 +284,12 @@ impl Error {
             | Self::SysctlRefused { .. }
             | Self::NeedsNamedNetns(_)
             | Self::Unsupported(_) => 2,
-            Self::PortsNeedBridge(_) | Self::NeedsBridge(_) => 2,
+            Self::PortsNeedBridge(_)
+            | Self::NeedsBridge(_)
+            | Self::MixedModes
+            | Self::TwiceOnNetwork(_)
+            | Self::EndpointOptions(_) => 2,
+            Self::NetworkGone { .. } | Self::NotConnected { .. } => 3,
             Self::NoNetwork(_) | Self::NoContainer(_) | Self::NoInterface(_) | Self::NoProcess(_) => 3,
             Self::Netns { source: KernelError::File { source, .. }, .. }
                 if source.kind() == std::io::ErrorKind::NotFound =>
@@ -264,6 +314,11 @@ impl Error {
             | Self::NoFreePort(_)
             | Self::AlreadyAttached(_)
             | Self::InterfaceExists(_)
+            | Self::InterfacesExhausted(_)
+            | Self::EndpointExists { .. }
+            | Self::HostNetwork
+            | Self::SharedNetwork
+            | Self::PrivateNetwork
             | Self::Attached { .. }
             | Self::NotAttached(_)
             | Self::Running(_)

@@ -7,7 +7,7 @@ use std::{
     os::fd::OwnedFd,
 };
 
-use netctl_common::abi::{Be16, HeldPort, Publication};
+use netctl_common::abi::{Be16, HeldPort, Publication, endpoint_flags};
 
 use super::{Engine, Error, Result};
 use crate::{
@@ -28,16 +28,22 @@ pub(super) const MASQUERADE_COUNT: u16 = 16_384;
 const RESERVED: &str = "reserved";
 
 impl Engine {
-    /// Publishes an endpoint's ports. Each is bound until its hold stands, so that no process gets it in between.
+    /// Publishes an endpoint's ports. Each is bound until its hold stands, so that no process gets it in between; one that
+    /// another endpoint had is led here and is held all the time.
     pub(super) fn publish(&self, endpoint: &Endpoint) -> Result<()> {
         if endpoint.published.is_empty() {
             return Ok(());
         }
-        let bound = |published: &Published| bind(published.host_ip, published.host_port, published.protocol);
-        let guards = endpoint.published.iter().map(bound).collect::<Result<Vec<_>>>()?;
+        let maps = self.plane().maps();
+        maps.update_endpoint(endpoint.slot, |slot| slot.flags |= endpoint_flags::PUBLISHED)?;
+        let mut guards = Vec::new();
+        for published in &endpoint.published {
+            if !maps.is_published(published.host_ip, published.host_port, published.protocol.number())? {
+                guards.extend(self.claim(published.host_ip, published.host_port, published.protocol)?);
+            }
+        }
         self.reserve(&endpoint.published.iter().map(|p| (p.host_port, p.host_port)).collect::<Vec<_>>())?;
         failpoint("ports.reserved");
-        let maps = self.plane().maps();
         for published in &endpoint.published {
             let to = Publication {
                 slot: endpoint.slot,
@@ -50,7 +56,26 @@ impl Engine {
             maps.hold(held_port(published))?;
         }
         drop(guards);
+        failpoint("endpoint.published");
         Ok(())
+    }
+
+    /// Sockets that keep everybody else from a port, or the reason why it cannot be had. The hold on an IPv4 port refuses
+    /// the unspecified IPv6 address too, ours as anybody's: each address is asked for by itself then.
+    pub(super) fn claim(&self, address: IpAddr, port: u16, protocol: Protocol) -> Result<Vec<OwnedFd>> {
+        let sibling = HeldPort { port: Be16::new(port), protocol: protocol.number(), family: 4 };
+        let is_everywhere = address.is_ipv6() && address.is_unspecified() && port != 0;
+        if !is_everywhere || !self.plane().is_loaded() || !self.plane().maps().is_held(sibling)? {
+            return Ok(bind(address, port, protocol)?.into_iter().collect());
+        }
+        let own = self.netlink()?.addresses()?.into_iter().map(|(_, ip)| ip);
+        // A link-local address is bound with its link, and overlaps with what is bound everywhere all the same.
+        let own = own.filter(|ip| matches!(ip, IpAddr::V6(ip) if !ip.is_unicast_link_local()));
+        let mut sockets = Vec::new();
+        for ip in own {
+            sockets.extend(bind(ip, port, protocol)?);
+        }
+        Ok(sockets)
     }
 
     /// Ends the publication of an endpoint's ports, whatever of it is there.
@@ -124,7 +149,7 @@ fn is_masquerade_port(port: u16) -> bool {
 
 /// A socket that keeps everybody else from the port, or the reason why it cannot be had. A family that the host does not
 /// have has no sockets either.
-pub(super) fn bind(address: IpAddr, port: u16, protocol: Protocol) -> Result<Option<OwnedFd>> {
+fn bind(address: IpAddr, port: u16, protocol: Protocol) -> Result<Option<OwnedFd>> {
     let place = SocketAddr::new(address, port);
     match hold_port(place, protocol.number()) {
         Ok(socket) => Ok(Some(socket)),

@@ -2,12 +2,15 @@
 //! no arguments and prints nothing.
 
 mod anchors;
+mod attached;
 mod containers;
 mod data_plane;
 mod dirs;
 mod endpoints;
 mod error;
+mod gateways;
 mod held_ports;
+mod membership;
 mod netns_files;
 mod networks;
 mod open;

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use super::{Engine, Error, Result, held_ports::bind};
+use super::{Engine, Error, Result};
 use crate::model::{Endpoint, PortSpec, Protocol, Published};
 
 /// Ports for publications that name none: the upper end of the dynamic range (RFC 6335).
@@ -27,11 +27,11 @@ impl Engine {
             let port = match spec.host_port {
                 Some(port) => {
                     for address in &addresses {
-                        check(&taken, *address, port, spec.protocol)?;
+                        self.check(&taken, *address, port, spec.protocol)?;
                     }
                     port
                 }
-                None => free_port(&taken, &addresses, spec)?,
+                None => self.free_port(&taken, &addresses, spec)?,
             };
             for address in addresses {
                 taken.insert((address, port, spec.protocol));
@@ -53,33 +53,45 @@ impl Engine {
         if !has_family {
             return Err(Error::Address { address: asked, why: "the network has no addresses of that family" });
         }
-        bind(asked, 0, spec.protocol)?;
+        self.claim(asked, 0, spec.protocol)?;
         Ok(vec![asked])
     }
-}
 
-/// Refuses a port that is published or bound already.
-fn check(taken: &HashSet<(IpAddr, u16, Protocol)>, address: IpAddr, port: u16, protocol: Protocol) -> Result<()> {
-    let same_family = |other: &IpAddr| other.is_ipv4() == address.is_ipv4();
-    let overlaps = |(other, other_port, other_protocol): &(IpAddr, u16, Protocol)| {
-        *other_port == port
-            && *other_protocol == protocol
-            && same_family(other)
-            && (*other == address || other.is_unspecified() || address.is_unspecified())
-    };
-    if taken.iter().any(overlaps) {
-        return Err(Error::PortInUse {
-            address: SocketAddr::new(address, port),
-            protocol: protocol.to_string(),
-            how: "published".to_owned(),
-        });
+    /// Refuses a port that is published or bound already.
+    fn check(
+        &self,
+        taken: &HashSet<(IpAddr, u16, Protocol)>,
+        address: IpAddr,
+        port: u16,
+        protocol: Protocol,
+    ) -> Result<()> {
+        let same_family = |other: &IpAddr| other.is_ipv4() == address.is_ipv4();
+        let overlaps = |(other, other_port, other_protocol): &(IpAddr, u16, Protocol)| {
+            *other_port == port
+                && *other_protocol == protocol
+                && same_family(other)
+                && (*other == address || other.is_unspecified() || address.is_unspecified())
+        };
+        if taken.iter().any(overlaps) {
+            return Err(Error::PortInUse {
+                address: SocketAddr::new(address, port),
+                protocol: protocol.to_string(),
+                how: "published".to_owned(),
+            });
+        }
+        self.claim(address, port, protocol).map(drop)
     }
-    bind(address, port, protocol).map(drop)
-}
 
-fn free_port(taken: &HashSet<(IpAddr, u16, Protocol)>, addresses: &[IpAddr], spec: &PortSpec) -> Result<u16> {
-    let is_free = |port: &u16| addresses.iter().all(|address| check(taken, *address, *port, spec.protocol).is_ok());
-    let start = fastrand::u16(EPHEMERAL);
-    let mut candidates = (start..=*EPHEMERAL.end()).chain(*EPHEMERAL.start()..start);
-    candidates.find(is_free).ok_or(Error::NoFreePort(spec.port))
+    fn free_port(
+        &self,
+        taken: &HashSet<(IpAddr, u16, Protocol)>,
+        addresses: &[IpAddr],
+        spec: &PortSpec,
+    ) -> Result<u16> {
+        let is_free =
+            |port: &u16| addresses.iter().all(|address| self.check(taken, *address, *port, spec.protocol).is_ok());
+        let start = fastrand::u16(EPHEMERAL);
+        let mut candidates = (start..=*EPHEMERAL.end()).chain(*EPHEMERAL.start()..start);
+        candidates.find(is_free).ok_or(Error::NoFreePort(spec.port))
+    }
 }

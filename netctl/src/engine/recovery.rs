@@ -3,7 +3,7 @@
 use super::{Engine, Result};
 use crate::{
     failpoint::failpoint,
-    kernel::{Cgroup, index_of, is_alive},
+    kernel::{Cgroup, is_alive},
     model::{Container, Endpoint, Network, Origin, Status},
     store::Phase,
 };
@@ -22,7 +22,7 @@ impl Engine {
         for (network, _) in self.store.unfinished::<Network>()? {
             self.finish_network_removal(&network)?;
         }
-        Ok(())
+        self.finish_moves()
     }
 
     /// Takes down what belongs to containers that have ended or whose namespace is gone.
@@ -35,17 +35,11 @@ impl Engine {
                 Origin::Run { .. } if !is_alive(container.state.pid, container.state.start) => {
                     self.record_exit(&container, None)?;
                 }
-                Origin::Attached { .. } if !self.has_links(&container)? => self.erase_container(&container)?,
+                Origin::Attached { .. } if self.has_vanished(&container)? => self.erase_container(&container)?,
                 _ => {}
             }
         }
         Ok(())
-    }
-
-    /// A veth pair goes with the namespace that holds one end.
-    fn has_links(&self, container: &Container) -> Result<bool> {
-        let endpoints = self.store.endpoints_of(&container.id)?;
-        Ok(endpoints.iter().all(|endpoint| index_of(&endpoint.link()).is_some()))
     }
 
     /// Records how a container ended and takes its endpoints down; removes it if that was asked for. `None` where nobody

@@ -11,7 +11,7 @@ use nix::{
 use super::{Engine, GATEWAY_MAC, Result, endpoints::RESOLVER_SLOT};
 use crate::{
     failpoint::failpoint,
-    kernel::{Netlink, Netns, Route, Veth, index_of, is_alive, sysctl},
+    kernel::{MAIN_TABLE, Netlink, Netns, Route, Veth, index_of, is_alive, sysctl},
     model::{Container, Driver, Endpoint, Id, Network, Origin},
     names,
     store::{Phase, Store},
@@ -20,9 +20,6 @@ use crate::{
 /// The router that the resolver's namespace sees: nobody's address, with the gateways' MAC.
 const ROUTER4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 1, 1));
 const ROUTER6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
-
-/// The table that a namespace has.
-const MAIN_TABLE: u32 = 254;
 
 /// What the resolver answers from, and where it has to be asked.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ mod process;
 pub mod reserved_ports;
 mod routes;
 mod sockets;
+mod source_rules;
 pub mod sysctl;
 
 pub use cgroup::Cgroup;
@@ -23,5 +24,6 @@ pub use monitor::Monitor;
 pub use netlink::Netlink;
 pub use netns::Netns;
 pub use process::{boot_id, is_alive, start_time};
-pub use routes::{Route, RuleKind};
+pub use routes::{MAIN_TABLE, Route, RuleKind};
 pub use sockets::{hold_port, netns_cookie};
+pub use source_rules::SourceRule;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use netctl_common::abi::EARNS_ERROR_MARK;
 use netlink_packet_route::{
     AddressFamily,
-    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType},
+    route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteScope, RouteType},
     rule::{RuleAction, RuleAttribute, RuleMessage},
 };
 use rtnetlink::RouteMessageBuilder;
@@ -19,10 +19,13 @@ const ENOENT: i32 = 2;
 const ESRCH: i32 = 3;
 
 /// Marks routes and rules as ours (an unassigned number of rtnetlink.h's RTPROT_*).
-const PROTOCOL: u8 = 110;
+pub(super) const PROTOCOL: u8 = 110;
 
-/// A route to add.
-#[derive(Debug)]
+/// The table that a namespace has from the start.
+pub const MAIN_TABLE: u32 = 254;
+
+/// A route of ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {
     /// Where to.
     pub destination: IpNet,
@@ -53,6 +56,13 @@ impl Netlink {
         let message = message(route);
         let answer = self.request(|handle| handle.route().add(message).execute());
         check("add the route", route.destination.to_string(), &[EEXIST], answer)
+    }
+
+    /// Puts a route in the place of the one to the same destination in the same table.
+    pub fn replace_route(&self, route: &Route) -> Result<()> {
+        let message = message(route);
+        let answer = self.request(|handle| handle.route().add(message).replace().execute());
+        check("replace the route", route.destination.to_string(), &[], answer)
     }
 
     /// Removes a route; one that is gone already is fine.
@@ -89,21 +99,58 @@ impl Netlink {
     /// The destinations that the host routes to a link or has itself, in any table, default routes not.
     pub fn routed_subnets(&self) -> Result<Vec<IpNet>> {
         let mut found = Vec::new();
-        for query in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
-            let list = |handle: rtnetlink::Handle| async move {
-                handle.route().get(query).execute().try_collect::<Vec<RouteMessage>>().await
-            };
-            let routes = self.request(list).map_err(|source| KernelError::Netlink {
-                action: "list",
-                subject: "routes".to_owned(),
-                source,
-            })?;
-            let is_taken = |route: &&RouteMessage| matches!(route.header.kind, RouteType::Unicast | RouteType::Local);
+        let is_taken = |route: &&RouteMessage| matches!(route.header.kind, RouteType::Unicast | RouteType::Local);
+        for ipv6 in [false, true] {
+            let routes = self.routes(ipv6)?;
             let destinations = routes.iter().filter(is_taken).filter_map(destination);
             found.extend(destinations.filter(|destination| !destination.addr().is_loopback()));
         }
         Ok(found)
     }
+
+    /// Our own routes of one family through links.
+    pub fn own_routes(&self, ipv6: bool) -> Result<Vec<Route>> {
+        let routes = self.routes(ipv6)?;
+        let ours = routes.iter().filter(|route| route.header.protocol == RouteProtocol::Other(PROTOCOL));
+        Ok(ours.filter(|route| route.header.kind == RouteType::Unicast).map(|route| own_route(route, ipv6)).collect())
+    }
+
+    fn routes(&self, ipv6: bool) -> Result<Vec<RouteMessage>> {
+        let query = if ipv6 {
+            RouteMessageBuilder::<Ipv6Addr>::new().build()
+        } else {
+            RouteMessageBuilder::<Ipv4Addr>::new().build()
+        };
+        let list = |handle: rtnetlink::Handle| async move {
+            handle.route().get(query).execute().try_collect::<Vec<RouteMessage>>().await
+        };
+        self.request(list).map_err(|source| KernelError::Netlink {
+            action: "list",
+            subject: "routes".to_owned(),
+            source,
+        })
+    }
+}
+
+fn own_route(message: &RouteMessage, ipv6: bool) -> Route {
+    let everywhere = if ipv6 { IpNet::V6(Default::default()) } else { IpNet::V4(Default::default()) };
+    let mut route = Route {
+        destination: destination(message).unwrap_or(everywhere),
+        link: None,
+        gateway: None,
+        source: None,
+        table: message.header.table.into(),
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Oif(link) => route.link = Some(*link),
+            RouteAttribute::Gateway(gateway) => route.gateway = ip(gateway),
+            RouteAttribute::PrefSource(source) => route.source = ip(source),
+            RouteAttribute::Table(table) => route.table = *table,
+            _ => {}
+        }
+    }
+    route
 }
 
 fn message(route: &Route) -> RouteMessage {
@@ -121,6 +168,10 @@ fn message(route: &Route) -> RouteMessage {
     let mut message = builder.build();
     if let Some(gateway) = route.gateway {
         message.attributes.push(RouteAttribute::Gateway(address(gateway)));
+        if route.table != MAIN_TABLE {
+            // Another table does not know that the router is on the link.
+            message.header.flags |= RouteFlags::Onlink;
+        }
     }
     if let Some(source) = route.source {
         message.attributes.push(RouteAttribute::PrefSource(address(source)));
@@ -150,11 +201,18 @@ fn address(ip: IpAddr) -> RouteAddress {
     }
 }
 
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(ip) => Some(IpAddr::V4(*ip)),
+        RouteAddress::Inet6(ip) => Some(IpAddr::V6(*ip)),
+        _ => None,
+    }
+}
+
 fn destination(route: &RouteMessage) -> Option<IpNet> {
     let prefix = route.header.destination_prefix_length;
     let ip = route.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Destination(RouteAddress::Inet(ip)) => Some(IpAddr::V4(*ip)),
-        RouteAttribute::Destination(RouteAddress::Inet6(ip)) => Some(IpAddr::V6(*ip)),
+        RouteAttribute::Destination(address) => ip(address),
         _ => None,
     })?;
     if prefix == 0 { None } else { IpNet::new(ip, prefix).ok() }

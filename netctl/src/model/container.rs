@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dns, Id, Name, PortSpec, Protocol, Sysctls};
+use super::{Dns, EndpointOptions, Id, Name, PortSpec, Protocol, Sysctls};
 
 /// Whose container it is.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
@@ -35,6 +35,9 @@ pub enum Origin {
     Attached {
         /// The file that stands for it.
         netns: PathBuf,
+        /// The kernel's number for it, which no other has in this boot; 0 where none was recorded.
+        #[serde(default)]
+        cookie: u64,
     },
 }
 
@@ -68,12 +71,28 @@ pub struct State {
 pub struct Attachment {
     /// The network.
     pub network: Id,
+    /// Its name, for when it is gone.
+    #[serde(default)]
+    pub network_name: String,
     /// The addresses that were asked for.
     pub addresses: Vec<IpAddr>,
     /// The MAC that was asked for.
     pub mac: Option<[u8; 6]>,
     /// Further names.
     pub aliases: Vec<String>,
+    /// The network of the highest one leads out.
+    #[serde(default)]
+    pub priority: i64,
+    /// Docker's driver options for the endpoint.
+    #[serde(default)]
+    pub options: EndpointOptions,
+}
+
+impl Attachment {
+    /// Whether it is to a network with endpoints: `host` and `none` have none.
+    pub fn has_endpoint(&self) -> bool {
+        !matches!(self.network_name.as_str(), "host" | "none")
+    }
 }
 
 /// A container.
@@ -162,6 +181,11 @@ impl Endpoint {
         format!("nce{}", self.id.short())
     }
 
+    /// Whether it has an address of that family.
+    pub fn has_family(&self, ipv6: bool) -> bool {
+        if ipv6 { self.address6.is_some() } else { self.address4.is_some() }
+    }
+
     /// Its addresses.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.address4.map(IpAddr::V4).into_iter().chain(self.address6.map(IpAddr::V6))
@@ -177,6 +201,16 @@ impl Container {
         let is_named = |directory: &Path| NAMED_NETNS.iter().any(|known| directory == Path::new(known));
         netns.parent().filter(|directory| is_named(directory))?;
         netns.file_name()?.to_str()
+    }
+
+    /// What it asks of a network that it is on.
+    pub fn attachment(&self, network: &Id) -> Option<&Attachment> {
+        self.attachments.iter().find(|attachment| attachment.network == *network)
+    }
+
+    /// Whether it has, or will have, endpoints.
+    pub fn has_endpoints(&self) -> bool {
+        self.attachments.iter().any(Attachment::has_endpoint)
     }
 
     /// The ports that are published, by container port, in Docker's order.

@@ -3,7 +3,9 @@
 mod addressing;
 mod container;
 mod dns;
+mod endpoint_options;
 mod filters;
+mod gateway;
 mod id;
 mod interface;
 mod name;
@@ -18,7 +20,9 @@ pub use addressing::{
 };
 pub use container::{Attachment, Container, Endpoint, EngineName, Origin, Published, State, Status};
 pub use dns::{Dns, DnsError, ExtraHost, hostname};
+pub use endpoint_options::{EndpointOptionError, EndpointOptions};
 pub use filters::{FilterError, Filters};
+pub use gateway::{Candidate, leader};
 pub use id::{Id, random_mac};
 pub use interface::is_interface_name;
 pub use name::{Name, NameError};

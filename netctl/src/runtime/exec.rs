@@ -21,7 +21,7 @@ pub fn exec(dirs: &Dirs, reference: &str, command: &[String]) -> Result<u8> {
         return Err(Error::NotRunning(container.name.to_string()));
     }
     match &container.origin {
-        Origin::Attached { netns } => enter(&netns.to_string_lossy(), CloneFlags::CLONE_NEWNET)?,
+        Origin::Attached { netns, .. } => enter(&netns.to_string_lossy(), CloneFlags::CLONE_NEWNET)?,
         Origin::Run { .. } => {
             let pid = container.state.pid;
             if let Some(cgroup) = Cgroup::named(container.id.as_str()) {

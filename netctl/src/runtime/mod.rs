@@ -1,6 +1,7 @@
 //! Containers' processes: begun, watched, entered and ended. Not their networks.
 
 mod attach;
+mod connect;
 mod control;
 mod exec;
 mod file_texts;
@@ -11,7 +12,9 @@ mod sandbox;
 mod spawn;
 
 pub use attach::attach;
+pub use connect::{connect, disconnect};
 pub use exec::exec;
+pub(crate) use files::write as write_files;
 pub use lifecycle::{remove, start, stop};
 pub use monitor::monitor;
 pub use spawn::{Mode, run};

@@ -53,7 +53,7 @@ pub fn run(dirs: &Dirs, spec: RunSpec, command: Vec<String>, mode: Mode, remove:
 
 /// Lets a prepared container go, outside the lock, and waits as long as `mode` says. The command's exit code.
 pub(super) fn release(dirs: &Dirs, container: &Container, mut control: Control, mode: Mode) -> Result<u8> {
-    if !container.attachments.is_empty()
+    if container.has_endpoints()
         && let Err(error) = serve::ensure(dirs)
     {
         // The container runs without names rather than not at all.

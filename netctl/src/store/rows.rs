@@ -133,8 +133,12 @@ impl Store {
 
     /// The endpoints of a container.
     pub fn endpoints_of(&self, container: &Id) -> Result<Vec<Endpoint>, StoreError> {
-        let query = "SELECT body, phase FROM endpoints WHERE container = ?1 ORDER BY rowid";
-        Ok(self.select(query, &[&container.as_str()])?.into_iter().map(|(endpoint, _)| endpoint).collect())
+        Ok(self.phased_endpoints_of(container)?.into_iter().map(|(endpoint, _)| endpoint).collect())
+    }
+
+    /// The endpoints of a container, with how far each has come.
+    pub fn phased_endpoints_of(&self, container: &Id) -> Result<Vec<(Endpoint, Phase)>, StoreError> {
+        self.select("SELECT body, phase FROM endpoints WHERE container = ?1 ORDER BY rowid", &[&container.as_str()])
     }
 
     /// The endpoints on a network.

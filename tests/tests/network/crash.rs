@@ -242,6 +242,58 @@ fn a_container_is_stopped_and_removed_in_the_end() -> Result<()> {
 }
 
 #[test]
+fn a_container_is_connected_or_not_connected() -> Result<()> {
+    let host = busy_host()?;
+    host.ok(&["network", "create", "--ipv6", "back"])?;
+    run(&host, &["--name", "server", "--network", "web", "-p", "8080:80"], &SERVER)?;
+    run(&host, &["--name", "neighbour", "--network", "back"], &["sleep", "1000"])?;
+    // The one that is named before leads out, and its port moves there.
+    let leads = |address: &str| host.ok(&["exec", "server", "--", "ip", "route", "get", address]);
+    let ask = ["exec", "neighbour", "--", "dig", "+short", "+time=1", "+tries=1", "server"];
+    let is_known = || host.ok(&ask).is_ok_and(|answer| answer.parse::<std::net::Ipv4Addr>().is_ok());
+    let disconnect = ["network", "disconnect", "back", "server"];
+    let leave = || host.ok(&disconnect).map(drop);
+    let is_connected = || {
+        is_reached(&host)?;
+        ensure!(leads("198.18.0.2")?.contains("dev eth1"), "{}", leads("198.18.0.2")?);
+        // Another process learns of it a moment after a command that could not tell.
+        wait::until(DEADLINE, "its name", || Ok(is_known()))?;
+        let address = host.address("server", "back", "IPAddress")?;
+        ensure!(host.ok(&["exec", "server", "--", "cat", "/etc/hosts"])?.contains(&address));
+        fetch(&host.host, &format!("http://{address}/"))
+    };
+    let command = ["network", "connect", "back", "server"];
+    let job = Job {
+        command: &command,
+        commit: Some("connect.ready"),
+        second: 4,
+        before: &nothing,
+        works: &is_connected,
+        after: &leave,
+    };
+    job.kill_everywhere(&host)?;
+
+    let enter = || host.ok(&command).map(drop);
+    let is_disconnected = || {
+        is_reached(&host)?;
+        ensure!(leads("198.18.0.2")?.contains("dev eth0"));
+        let seen = host.ok(&["exec", "server", "--", "sh", "-c", "ls /sys/class/net; ip rule; ip -6 rule"])?;
+        ensure!(!seen.contains("eth1") && !seen.contains("proto 110"), "{seen}");
+        wait::until(DEADLINE, "no name", || Ok(!is_known()))
+    };
+    let job = Job {
+        command: &disconnect,
+        commit: Some("disconnect.recorded"),
+        second: 3,
+        before: &enter,
+        works: &is_disconnected,
+        after: &nothing,
+    };
+    job.kill_everywhere(&host)?;
+    host.finish()
+}
+
+#[test]
 fn the_data_plane_is_loaded_or_not_loaded() -> Result<()> {
     let host = Host::new()?;
     let unload = || host.ok(&["dataplane", "unload"]).map(drop);

@@ -3,6 +3,7 @@
 mod attached;
 mod bad_input;
 mod bad_state;
+mod connect;
 mod crash;
 mod formats;
 mod ipam;

@@ -159,6 +159,20 @@ impl Maps<'_> {
         }
     }
 
+    /// Whether a port is published at a host address.
+    pub fn is_published(&self, address: IpAddr, port: u16, protocol: u8) -> Result<bool> {
+        match address {
+            IpAddr::V4(ip) => is_there(
+                self.hash::<_, Publication>(maps::PUBLICATIONS4)?.get(&key4(ip, port, protocol), 0),
+                maps::PUBLICATIONS4,
+            ),
+            IpAddr::V6(ip) => is_there(
+                self.hash::<_, Publication>(maps::PUBLICATIONS6)?.get(&key6(ip, port, protocol), 0),
+                maps::PUBLICATIONS6,
+            ),
+        }
+    }
+
     /// Ends the publication of a port.
     pub fn unpublish(&self, address: IpAddr, port: u16, protocol: u8) -> Result<()> {
         match address {
@@ -178,6 +192,11 @@ impl Maps<'_> {
     /// Holds a port of one protocol and family against processes of the host.
     pub fn hold(&self, port: HeldPort) -> Result<()> {
         insert(&mut self.hash::<_, u32>(maps::HELD_PORTS)?, maps::HELD_PORTS, port, 1)
+    }
+
+    /// Whether a port is held.
+    pub fn is_held(&self, port: HeldPort) -> Result<bool> {
+        is_there(self.hash::<_, u32>(maps::HELD_PORTS)?.get(&port, 0), maps::HELD_PORTS)
     }
 
     /// Lets go of a port that was held.
@@ -314,6 +333,14 @@ fn become_set<K: aya::Pod + Eq + std::hash::Hash>(
     let known = map.keys().collect::<std::result::Result<HashSet<K>, _>>().map_err(failed("read", name))?;
     wanted.difference(&known).try_for_each(|key| insert(map, name, *key, 1))?;
     known.difference(&wanted).try_for_each(|key| remove(map, name, *key))
+}
+
+fn is_there<V>(answer: std::result::Result<V, MapError>, name: &'static str) -> Result<bool> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(MapError::KeyNotFound | MapError::ElementNotFound) => Ok(false),
+        Err(source) => Err(failed("read", name)(source)),
+    }
 }
 
 /// An entry that is gone already is fine.

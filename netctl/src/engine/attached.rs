@@ -1,0 +1,116 @@
+//! Namespaces that others have made: given their place on networks, watched, and taken off again.
+
+use std::path::PathBuf;
+
+use super::{Engine, Error, Result, RunSpec};
+use crate::{
+    kernel::{KernelError, Netns, index_of, is_alive, netns_cookie},
+    model::{Container, Endpoint, Id, Origin, Status},
+};
+
+impl Engine {
+    /// Gives an existing namespace its place on the networks. `furnish` is called once the endpoints are there, before
+    /// it counts as attached.
+    pub fn attach(
+        &self,
+        spec: RunSpec,
+        pid: Option<u32>,
+        path: Option<PathBuf>,
+        furnish: impl FnOnce(&Container, &[Endpoint]),
+    ) -> Result<Id> {
+        let (netns, path) = open_netns(pid, path)?;
+        if netns.inode()? == Netns::own()?.inode()? {
+            return Err(Error::HostNamespace);
+        }
+        if let Some(name) = self.attached_at(&netns)? {
+            return Err(Error::AlreadyAttached(name));
+        }
+        let cookie = netns.inside(netns_cookie)??;
+        let container = self.plan_container(spec, Origin::Attached { netns: path, cookie })?;
+        if !container.has_endpoints() {
+            return Err(Error::NeedsBridge("attach"));
+        }
+        self.record_container(&container)?;
+        let joined = self.join_networks(&container, &netns);
+        match joined.and_then(|endpoints| self.apply_sysctls(&container, &netns).map(|()| endpoints)) {
+            Ok(endpoints) => furnish(&container, &endpoints),
+            Err(error) => {
+                self.abandon_container(&container)?;
+                return Err(error);
+            }
+        }
+        self.commit_container(&container, pid.unwrap_or(0))?;
+        Ok(container.id)
+    }
+
+    /// The container that was attached in the namespace already.
+    fn attached_at(&self, netns: &Netns) -> Result<Option<String>> {
+        let wanted = netns.inode()?;
+        for (container, _) in self.store.all::<Container>()? {
+            if let Origin::Attached { netns, .. } = &container.origin
+                && Netns::at(netns).and_then(|known| known.inode()).is_ok_and(|inode| inode == wanted)
+            {
+                return Ok(Some(container.name.to_string()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes an attached namespace off its networks.
+    pub fn detach(&self, reference: &str) -> Result<()> {
+        let container = self.container(reference)?;
+        match container.origin {
+            Origin::Attached { .. } => self.erase_container(&container),
+            Origin::Run { .. } => Err(Error::NotAttached(container.name.to_string())),
+        }
+    }
+
+    /// The namespace of a running container; `None` where it has gone.
+    pub(super) fn netns_of(&self, container: &Container) -> Result<Option<Netns>> {
+        let state = &container.state;
+        match &container.origin {
+            _ if state.status != Status::Running => Ok(None),
+            Origin::Run { .. } => {
+                let netns = Netns::of_pid(state.pid).ok();
+                // Looked at after the namespace is held: the number may be another process's by then.
+                Ok(netns.filter(|_| is_alive(state.pid, state.start)))
+            }
+            Origin::Attached { netns, cookie } => {
+                let Ok(netns) = Netns::at(netns) else {
+                    return Ok(None);
+                };
+                let found = netns.inside(netns_cookie)??;
+                Ok(if *cookie == 0 || found == *cookie { Some(netns) } else { None })
+            }
+        }
+    }
+
+    /// Whether an attached namespace is gone. A veth pair goes with the namespace that holds one end.
+    pub(super) fn has_vanished(&self, container: &Container) -> Result<bool> {
+        let endpoints = self.store.endpoints_of(&container.id)?;
+        if endpoints.is_empty() {
+            return Ok(self.netns_of(container)?.is_none());
+        }
+        Ok(endpoints.iter().any(|endpoint| index_of(&endpoint.link()).is_none()))
+    }
+}
+
+fn open_netns(pid: Option<u32>, path: Option<PathBuf>) -> Result<(Netns, PathBuf)> {
+    match (pid, path) {
+        (Some(pid), _) => {
+            let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
+            let netns = Netns::of_pid(pid).map_err(|error| match error {
+                KernelError::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                    Error::NoProcess(pid)
+                }
+                other => other.into(),
+            })?;
+            Ok((netns, path))
+        }
+        (None, Some(path)) => {
+            let netns = Netns::at(&path).map_err(|source| Error::Netns { path: path.clone(), source })?;
+            Ok((netns, path))
+        }
+        (None, None) => Err(Error::NeedsBridge("attach")),
+    }
+}

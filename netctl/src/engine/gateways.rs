@@ -1,0 +1,220 @@
+//! What leads out of a container: the default routes, the routes of those that speak from another of its addresses, and the
+//! ports, which are published to the endpoint that leads out.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Engine, Error, Result};
+use crate::{
+    kernel::{MAIN_TABLE, Netlink, Netns, Route, SourceRule, index_of},
+    model::{Candidate, Container, Endpoint, Network, PortSpec, Published, Status, leader},
+};
+
+/// Where our rules stand in a container's namespace: behind the local table, before the main one.
+const OTHER_NETWORKS_PRIORITY: u32 = 110;
+const MAIN_PRIORITY: u32 = 111;
+const WAY_OUT_PRIORITY: u32 = 112;
+
+/// Each endpoint's own table is this and its slot.
+const TABLE_BASE: u32 = 0x6e63_0000;
+
+/// The routes and rules that a namespace shall have, of one family.
+struct Wanted {
+    routes: Vec<Route>,
+    rules: Vec<SourceRule>,
+}
+
+impl Engine {
+    /// Chooses where the container's ports are published: at the endpoint that leads out, family by family. Those that are
+    /// held already keep their host ports.
+    pub(super) fn plan_publications(&self, container: &Container, endpoints: &mut [Endpoint]) -> Result<()> {
+        let networks = self.networks_of(endpoints)?;
+        let candidates = candidates(container, endpoints, &networks);
+        let mut ports: Vec<Published> =
+            endpoints.iter_mut().flat_map(|endpoint| std::mem::take(&mut endpoint.published)).collect();
+        ports.extend(self.plan_new_ports(container, leading_networks(&candidates), &ports)?);
+        for port in ports {
+            let place = leader(&candidates, port.host_ip.is_ipv6());
+            if let Some(endpoint) = place.and_then(|place| endpoints.get_mut(place)) {
+                endpoint.published.push(port);
+            }
+        }
+        Ok(())
+    }
+
+    /// The publications of families that `leaders` lead out of and that have none yet.
+    pub(super) fn plan_new_ports(
+        &self,
+        container: &Container,
+        leaders: [Option<&Network>; 2],
+        held: &[Published],
+    ) -> Result<Vec<Published>> {
+        let [leader4, leader6] = leaders;
+        let is_held = |ipv6: bool| held.iter().any(|port| port.host_ip.is_ipv6() == ipv6);
+        let gained4 = leader4.filter(|_| !is_held(false));
+        let gained6 = leader6.filter(|_| !is_held(true));
+        let is_new = container.state.status != Status::Running;
+        if let (Some(_), true) = (leader4.or(leader6), is_new) {
+            check_families(&container.ports, leader4.is_some(), leader6.is_some())?;
+        }
+        match (gained4, gained6) {
+            (Some(network), Some(other)) if network.id == other.id => {
+                self.plan_ports(&suitable(&network.publications(&container.ports), true, true), true, true)
+            }
+            _ => {
+                let mut planned = Vec::new();
+                for (network, ipv6) in [(gained4, false), (gained6, true)] {
+                    if let Some(network) = network {
+                        let known: Vec<_> = held.iter().chain(&planned).copied().collect();
+                        planned.extend(self.plan_family(&network.publications(&container.ports), ipv6, &known)?);
+                    }
+                }
+                Ok(planned)
+            }
+        }
+    }
+
+    /// A port that was left to us is the same in both families, where it can be.
+    fn plan_family(&self, ports: &[PortSpec], ipv6: bool, known: &[Published]) -> Result<Vec<Published>> {
+        let asked = suitable(ports, !ipv6, ipv6);
+        let alike: Vec<_> = asked.iter().map(|port| like_known(port, known)).collect();
+        let planned = self.plan_ports(&alike, !ipv6, ipv6);
+        if alike == asked { planned } else { planned.or_else(|_| self.plan_ports(&asked, !ipv6, ipv6)) }
+    }
+
+    /// Brings the routes of a container's namespace in line with its endpoints.
+    pub(super) fn lead_out(&self, container: &Container, endpoints: &[Endpoint], netns: &Netns) -> Result<()> {
+        let networks = self.networks_of(endpoints)?;
+        let candidates = candidates(container, endpoints, &networks);
+        let links: Vec<Option<u32>> =
+            netns.inside(|| endpoints.iter().map(|endpoint| index_of(&endpoint.interface)).collect())?;
+        let has_ipv6 = netns.inside(|| std::path::Path::new("/proc/sys/net/ipv6").exists())?;
+        let inside = Netlink::open_in(netns)?;
+        for ipv6 in [false, true] {
+            if !ipv6 || has_ipv6 {
+                bring_about(&inside, ipv6, &wanted(&candidates, endpoints, &links, ipv6))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn networks_of(&self, endpoints: &[Endpoint]) -> Result<Vec<Network>> {
+        endpoints.iter().map(|endpoint| self.network(endpoint.network.as_str())).collect()
+    }
+}
+
+/// The networks that lead out, of IPv4 and of IPv6.
+pub(super) fn leading_networks<'a>(candidates: &[Candidate<'a>]) -> [Option<&'a Network>; 2] {
+    [false, true].map(|ipv6| Some(candidates.get(leader(candidates, ipv6)?)?.network))
+}
+
+/// Refuses a host address of a family that the container cannot be reached in.
+fn check_families(ports: &[PortSpec], has4: bool, has6: bool) -> Result<()> {
+    let lacks_family = |ip: &IpAddr| if ip.is_ipv6() { !has6 } else { !has4 };
+    match ports.iter().filter_map(|port| port.host_ip).find(lacks_family) {
+        Some(address) => Err(Error::Address { address, why: "the network has no addresses of that family" }),
+        None => Ok(()),
+    }
+}
+
+fn suitable(ports: &[PortSpec], has4: bool, has6: bool) -> Vec<PortSpec> {
+    let is_suitable = |port: &&PortSpec| port.host_ip.is_none_or(|ip| if ip.is_ipv6() { has6 } else { has4 });
+    ports.iter().filter(is_suitable).copied().collect()
+}
+
+fn like_known(port: &PortSpec, known: &[Published]) -> PortSpec {
+    let is_alike = |other: &&Published| other.port == port.port && other.protocol == port.protocol;
+    let host_port = known.iter().find(is_alike).map(|other| other.host_port);
+    PortSpec { host_port: port.host_port.or(host_port.filter(|_| port.host_ip.is_none())), ..*port }
+}
+
+fn candidates<'a>(container: &Container, endpoints: &[Endpoint], networks: &'a [Network]) -> Vec<Candidate<'a>> {
+    let priority = |network: &Network| container.attachment(&network.id).map_or(0, |attachment| attachment.priority);
+    endpoints
+        .iter()
+        .zip(networks)
+        .map(|(endpoint, network)| Candidate::of(endpoint, network, priority(network)))
+        .collect()
+}
+
+/// An endpoint with all that its routes need.
+struct Member<'a> {
+    endpoint: &'a Endpoint,
+    subnet: IpNet,
+    gateway: IpAddr,
+    link: Option<u32>,
+    leads_out: bool,
+}
+
+impl Member<'_> {
+    /// Names are asked at the gateway's address, which may lie beside the subnet.
+    fn way_to_gateway(&self) -> Option<Route> {
+        let route = Route { gateway: None, ..self.route(self.gateway.into(), MAIN_TABLE) };
+        if self.subnet.contains(&self.gateway) { None } else { Some(route) }
+    }
+
+    fn route(&self, destination: IpNet, table: u32) -> Route {
+        Route { destination: destination.trunc(), link: self.link, gateway: Some(self.gateway), source: None, table }
+    }
+}
+
+fn wanted(candidates: &[Candidate<'_>], endpoints: &[Endpoint], links: &[Option<u32>], ipv6: bool) -> Wanted {
+    let everywhere = if ipv6 { IpNet::V6(Default::default()) } else { IpNet::V4(Default::default()) };
+    let all = candidates.iter().zip(endpoints).zip(links);
+    let members: Vec<Option<Member<'_>>> = all
+        .map(|((candidate, endpoint), link)| {
+            let (subnet, gateway) = candidate.network.subnet(ipv6).filter(|_| endpoint.has_family(ipv6))?;
+            Some(Member { endpoint, subnet, gateway, link: *link, leads_out: candidate.leads_out(ipv6) })
+        })
+        .collect();
+    let leader = leader(candidates, ipv6).and_then(|place| members.get(place)?.as_ref());
+    let mut wanted = Wanted { routes: Vec::new(), rules: Vec::new() };
+    wanted.routes.extend(members.iter().flatten().filter_map(Member::way_to_gateway));
+    wanted.routes.extend(leader.map(|leader| leader.route(everywhere, MAIN_TABLE)));
+    let members: Vec<_> = members.iter().flatten().collect();
+    if members.len() < 2 {
+        return wanted;
+    }
+    for member in members.iter().filter(|member| member.leads_out) {
+        let table = TABLE_BASE + member.endpoint.slot;
+        let others = members.iter().filter(|other| other.endpoint.id != member.endpoint.id).map(|other| other.subnet);
+        wanted.routes.extend(others.chain([everywhere]).map(|destination| member.route(destination, table)));
+        let source = member.endpoint.addresses().find(|address| address.is_ipv6() == ipv6);
+        let rule = |priority, without_default| SourceRule { ipv6, priority, source, table, without_default };
+        wanted.rules.extend([rule(OTHER_NETWORKS_PRIORITY, true), rule(WAY_OUT_PRIORITY, false)]);
+    }
+    // What somebody has added to the main table inside goes before our ways out.
+    let main = SourceRule { ipv6, priority: MAIN_PRIORITY, source: None, table: MAIN_TABLE, without_default: true };
+    wanted.rules.push(main);
+    wanted
+}
+
+/// Adds what is missing, then removes what is too much. A default route that moves is never missing in between.
+fn bring_about(inside: &Netlink, ipv6: bool, wanted: &Wanted) -> Result<()> {
+    let routes = inside.own_routes(ipv6)?;
+    let rules = inside.source_rules(ipv6)?;
+    let is_default = |route: &Route| route.table == MAIN_TABLE && route.destination.prefix_len() == 0;
+    let missing = wanted.routes.iter().filter(|route| !routes.contains(route));
+    let mut moved = None;
+    for route in missing {
+        if is_default(route)
+            && let Some(old) = routes.iter().find(|route| is_default(route))
+        {
+            inside.replace_route(route)?;
+            moved = Some(old);
+        } else {
+            inside.add_route(route)?;
+        }
+    }
+    for rule in wanted.rules.iter().filter(|rule| !rules.contains(rule)) {
+        inside.add_source_rule(rule)?;
+    }
+    for rule in rules.iter().filter(|rule| !wanted.rules.contains(rule)) {
+        inside.delete_source_rule(rule)?;
+    }
+    for route in routes.iter().filter(|route| !wanted.routes.contains(route) && Some(*route) != moved) {
+        inside.delete_route(route)?;
+    }
+    Ok(())
+}
