@@ -5,13 +5,15 @@ use aya_ebpf::{
     maps::{Array, HashMap, lpm_trie::Key},
 };
 use netctl_common::{
-    abi::{AddressKey, Flow, FlowKey, FlowReference, Ip4, Ip6, Publication, PublicationKey},
+    abi::{
+        AddressKey, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6, Publication, PublicationKey,
+    },
     datapath::{Family, RouteQuery, V4, V6},
 };
 
 use crate::maps::{
-    ADDRESSES4, ADDRESSES6, FLOW_KEYS4, FLOW_KEYS6, FLOWS4, FLOWS6, PUBLICATIONS4, PUBLICATIONS6, SOURCES, SUBNETS4,
-    SUBNETS6,
+    ADDRESSES4, ADDRESSES6, FLOW_KEYS4, FLOW_KEYS6, FLOWS4, FLOWS6, FRAGMENT_RING4, FRAGMENT_RING6, FRAGMENTS4,
+    FRAGMENTS6, PUBLICATIONS4, PUBLICATIONS6, SOURCES, SUBNETS4, SUBNETS6,
 };
 
 /// The maps of one family.
@@ -22,6 +24,8 @@ pub trait FamilyMaps: Family {
     fn publications() -> &'static HashMap<PublicationKey<Self::Address>, Publication>;
     fn flow_keys() -> &'static HashMap<FlowKey<Self::Address>, FlowReference>;
     fn flows() -> &'static Array<Flow<Self::Address>>;
+    fn fragments() -> &'static HashMap<FragmentKey<Self::Address>, FragmentPorts>;
+    fn fragment_ring() -> &'static Array<FragmentKey<Self::Address>>;
     fn write_query(parameters: &mut FibParameters, query: &RouteQuery<Self::Address>);
     fn next_hop(parameters: &FibParameters) -> Self::Address;
     fn source(parameters: &FibParameters) -> Self::Address;
@@ -55,6 +59,16 @@ impl FamilyMaps for V4 {
     #[inline(always)]
     fn flows() -> &'static Array<Flow<Ip4>> {
         &FLOWS4
+    }
+
+    #[inline(always)]
+    fn fragments() -> &'static HashMap<FragmentKey<Ip4>, FragmentPorts> {
+        &FRAGMENTS4
+    }
+
+    #[inline(always)]
+    fn fragment_ring() -> &'static Array<FragmentKey<Ip4>> {
+        &FRAGMENT_RING4
     }
 
     #[inline(always)]
@@ -127,6 +141,16 @@ impl FamilyMaps for V6 {
     #[inline(always)]
     fn flows() -> &'static Array<Flow<Ip6>> {
         &FLOWS6
+    }
+
+    #[inline(always)]
+    fn fragments() -> &'static HashMap<FragmentKey<Ip6>, FragmentPorts> {
+        &FRAGMENTS6
+    }
+
+    #[inline(always)]
+    fn fragment_ring() -> &'static Array<FragmentKey<Ip6>> {
+        &FRAGMENT_RING6
     }
 
     #[inline(always)]

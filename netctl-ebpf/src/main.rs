@@ -11,6 +11,7 @@ mod host_maps;
 mod io;
 mod maps;
 mod programs;
+mod stages;
 mod tables;
 mod verdict;
 

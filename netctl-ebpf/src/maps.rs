@@ -6,11 +6,11 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap},
 };
 use netctl_common::abi::{
-    AddressKey, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, HeldPort, HostPeers, Ip4, Ip6, LongWord,
-    Publication, PublicationKey, Settings, SourceAddress, Traffic,
+    AddressKey, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, HeldPort,
+    HostPeers, Ip4, Ip6, LongWord, Publication, PublicationKey, Settings, SourceAddress, Traffic,
     maps::{
-        COUNTERS_MAX, ENDPOINTS_MAX, FLOWS_MAX, HOST_ADDRESSES_MAX, HOST_PEERS_MAX, INTERFACES_MAX, PUBLICATIONS_MAX,
-        SUBNETS_MAX,
+        COUNTERS_MAX, ENDPOINTS_MAX, FLOWS_MAX, FRAGMENT_PART_SIZE, FRAGMENT_PARTS, HOST_ADDRESSES_MAX, HOST_PEERS_MAX,
+        INTERFACES_MAX, PUBLICATIONS_MAX, SUBNETS_MAX,
     },
 };
 
@@ -42,6 +42,18 @@ pub static FLOW_KEYS6: HashMap<FlowKey<Ip6>, FlowReference> = HashMap::pinned(2 
 pub static FLOWS4: Array<Flow<Ip4>> = Array::pinned(FLOWS_MAX, 0);
 #[map]
 pub static FLOWS6: Array<Flow<Ip6>> = Array::pinned(FLOWS_MAX, 0);
+/// Twice what the ring leads to: an entry may be replaced by another CPU while its place is being given away.
+const FRAGMENTS_MAX: u32 = 2 * FRAGMENT_PARTS * FRAGMENT_PART_SIZE;
+#[map]
+pub static FRAGMENTS4: HashMap<FragmentKey<Ip4>, FragmentPorts> = HashMap::pinned(FRAGMENTS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static FRAGMENTS6: HashMap<FragmentKey<Ip6>, FragmentPorts> = HashMap::pinned(FRAGMENTS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static FRAGMENT_RING4: Array<FragmentKey<Ip4>> = Array::pinned(FRAGMENT_PARTS * FRAGMENT_PART_SIZE, 0);
+#[map]
+pub static FRAGMENT_RING6: Array<FragmentKey<Ip6>> = Array::pinned(FRAGMENT_PARTS * FRAGMENT_PART_SIZE, 0);
+#[map]
+pub static FRAGMENT_HANDS: Array<LongWord> = Array::pinned(2 * FRAGMENT_PARTS, 0);
 #[map]
 pub static FLOW_COUNTS: Array<LongWord> = Array::pinned(ENDPOINTS_MAX, 0);
 #[map]

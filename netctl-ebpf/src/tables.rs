@@ -13,8 +13,8 @@ use aya_ebpf::{
 };
 use netctl_common::{
     abi::{
-        AddressKey, Endpoint, Flow, FlowKey, FlowReference, LongWord, Publication, PublicationKey, Settings,
-        settings_flags,
+        AddressKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, LongWord, Publication,
+        PublicationKey, Settings, maps::FRAGMENT_PARTS, settings_flags,
     },
     datapath::{NewFlow, Route, RouteQuery, Tables, route_kind},
     wire::transport::TCP,
@@ -23,7 +23,7 @@ use netctl_common::{
 use crate::{
     atomic,
     family_maps::FamilyMaps,
-    maps::{ENDPOINTS, FLOW_COUNTS, FLOW_HANDS, SETTINGS},
+    maps::{ENDPOINTS, FLOW_COUNTS, FLOW_HANDS, FRAGMENT_HANDS, SETTINGS},
 };
 
 /// The maps as the decision sees them, while one packet is decided on.
@@ -119,6 +119,42 @@ impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
     #[inline(always)]
     fn flow_count(&self, slot: u32) -> Option<&LongWord> {
         FLOW_COUNTS.get(slot)
+    }
+
+    #[inline(always)]
+    fn fragment(&self, key: &FragmentKey<F::Address>) -> Option<FragmentPorts> {
+        // SAFETY: as for `slot`.
+        unsafe { F::fragments().get(key).copied() }
+    }
+
+    #[inline(always)]
+    fn remember_fragment(&self, key: &FragmentKey<F::Address>, ports: &FragmentPorts) -> bool {
+        F::fragments().insert(key, ports, 0).is_ok()
+    }
+
+    #[inline(always)]
+    fn forget_fragment(&self, key: &FragmentKey<F::Address>) {
+        // It may have gone already; that is the aim.
+        let _ = F::fragments().remove(key);
+    }
+
+    #[inline(always)]
+    fn fragment_place(&self, place: u32) -> Option<FragmentKey<F::Address>> {
+        F::fragment_ring().get(place).copied()
+    }
+
+    #[inline(always)]
+    fn set_fragment_place(&self, place: u32, key: &FragmentKey<F::Address>) {
+        if let Some(entry) = F::fragment_ring().get_ptr_mut(place) {
+            // SAFETY: the pointer is the map's; the hand gives each place to one CPU at a time.
+            unsafe { *entry = *key };
+        }
+    }
+
+    #[inline(always)]
+    fn advance_fragment_hand(&self, part: u32) -> u32 {
+        let hand = FRAGMENT_HANDS.get(F::FAMILY_INDEX * FRAGMENT_PARTS + part);
+        hand.map_or(0, |hand| atomic::fetch_add(hand, 1) as u32)
     }
 
     #[inline(always)]

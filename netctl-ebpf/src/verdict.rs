@@ -62,6 +62,8 @@ pub mod stage {
     pub const NEIGHBOUR: i32 = 0x1002;
     /// A flow has begun; the first stage finds it.
     pub const FOLLOW: i32 = 0x1003;
+    /// Undecided because it is a fragment.
+    pub const FRAGMENT: i32 = 0x1005;
     /// Undecided for want of a route.
     pub const ROUTE: i32 = 0x1004;
 }
@@ -100,6 +102,7 @@ pub fn carry_out<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F:
         action::ERROR => stage::ERROR,
         action::NEIGHBOUR => stage::NEIGHBOUR,
         action::ROUTE => stage::ROUTE,
+        action::FRAGMENT => stage::FRAGMENT,
         action::FOLLOW => {
             connected(verdict.receiver);
             stage::FOLLOW
@@ -180,8 +183,9 @@ pub fn settled(context: &TcContext, hook: Hook, outcome: i32) -> i32 {
     if outcome < stage::BEGIN { outcome } else { shot(hook, Reason::NoFlow as u16, u64::from(context.len())) }
 }
 
+/// Drops a packet for a reason that is at hand as its number.
 #[inline(always)]
-fn shot(hook: Hook, reason: u16, length: u64) -> i32 {
+pub fn shot(hook: Hook, reason: u16, length: u64) -> i32 {
     count(hook, hook.slot, reason, length);
     TC_ACT_SHOT
 }

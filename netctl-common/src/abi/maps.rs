@@ -11,6 +11,10 @@ pub const FLOWS_MAX: u32 = 131_072;
 pub const PUBLICATIONS_MAX: u32 = 131_072;
 /// How many subnets each family holds.
 pub const SUBNETS_MAX: u32 = 4096;
+/// How many parts the ring of fragmented packets has; senders are spread over them, those inside over the lower half.
+pub const FRAGMENT_PARTS: u32 = 32;
+/// How many fragmented packets one part of the ring holds; a power of two.
+pub const FRAGMENT_PART_SIZE: u32 = 1024;
 /// How many verdict counters there are.
 pub const COUNTERS_MAX: u32 = 65_536;
 /// How many interfaces may have a slot or a source address.
@@ -20,6 +24,20 @@ pub const INTERFACES_MAX: u32 = 16_384;
 pub const HOST_ADDRESSES_MAX: u32 = 16_384;
 /// How many sockets of the host may speak to published ports at once.
 pub const HOST_PEERS_MAX: u32 = 262_144;
+/// How many programs are reached by tail calls, at most.
+pub const STAGES_MAX: u32 = 8;
+
+/// Places in [`STAGES`], and the names of the programs there.
+pub mod stage {
+    /// Fragments that a container sends.
+    pub const CONTAINER_FRAGMENT: u32 = 0;
+    /// Fragments that come in on an uplink.
+    pub const UPLINK_FRAGMENT: u32 = 1;
+
+    /// Each program with its place.
+    pub const ALL: [(u32, &str); 2] =
+        [(CONTAINER_FRAGMENT, "container_fragment"), (UPLINK_FRAGMENT, "uplink_fragment")];
+}
 
 /// Settings, one entry.
 pub const SETTINGS: &str = "SETTINGS";
@@ -47,6 +65,16 @@ pub const FLOW_KEYS6: &str = "FLOW_KEYS6";
 pub const FLOWS4: &str = "FLOWS4";
 /// Flow records.
 pub const FLOWS6: &str = "FLOWS6";
+/// Fragmented packet to its ports.
+pub const FRAGMENTS4: &str = "FRAGMENTS4";
+/// Fragmented packet to its ports.
+pub const FRAGMENTS6: &str = "FRAGMENTS6";
+/// The ring of fragmented packets, oldest first.
+pub const FRAGMENT_RING4: &str = "FRAGMENT_RING4";
+/// The ring of fragmented packets, oldest first.
+pub const FRAGMENT_RING6: &str = "FRAGMENT_RING6";
+/// Where each part of the rings goes on, IPv4's first.
+pub const FRAGMENT_HANDS: &str = "FRAGMENT_HANDS";
 /// How many flows each slot holds.
 pub const FLOW_COUNTS: &str = "FLOW_COUNTS";
 /// Where the search for a flow record goes on, an entry a family.
@@ -67,8 +95,11 @@ pub const HELD_PORTS: &str = "HELD_PORTS";
 /// Socket cookie to the translations that the socket has met.
 pub const HOST_PEERS: &str = "HOST_PEERS";
 
+/// The programs that are reached by tail calls.
+pub const STAGES: &str = "STAGES";
+
 /// Every map, in the order of creation.
-pub const ALL: [&str; 22] = [
+pub const ALL: [&str; 28] = [
     SETTINGS,
     ENDPOINTS,
     INTERFACES,
@@ -82,6 +113,11 @@ pub const ALL: [&str; 22] = [
     FLOW_KEYS6,
     FLOWS4,
     FLOWS6,
+    FRAGMENTS4,
+    FRAGMENTS6,
+    FRAGMENT_RING4,
+    FRAGMENT_RING6,
+    FRAGMENT_HANDS,
     FLOW_COUNTS,
     FLOW_HANDS,
     VERDICTS,
@@ -91,4 +127,5 @@ pub const ALL: [&str; 22] = [
     HOST_ADDRESSES6,
     HELD_PORTS,
     HOST_PEERS,
+    STAGES,
 ];

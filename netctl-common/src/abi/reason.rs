@@ -104,7 +104,7 @@ reasons! {
     LoopbackFromOutside = 79, "loopback_from_outside", Dropped;
     /// A protocol that cannot be translated.
     NoNatProtocol = 80, "no_nat_protocol", Dropped;
-    /// A fragment of a packet that would have to be translated.
+    /// A fragment of a packet whose first fragment has not come by, or not lately.
     Fragment = 81, "fragment", Dropped;
     /// An ICMP error about no flow that is known here.
     IcmpUnrelated = 82, "icmp_unrelated", Dropped;

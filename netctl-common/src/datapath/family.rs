@@ -39,6 +39,21 @@ pub trait Family: Copy + 'static {
     fn delta(old: Self::Address, new: Self::Address) -> u32;
     /// The kind of an ICMP message.
     fn message(kind: u8) -> icmp::Message;
+    /// What the headers tell of a fragment.
+    fn part<P: Packet>(packet: &P, parsed: &Parsed<Self::Address>) -> Option<Part>;
+}
+
+/// A fragment's place in its packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Common to all fragments of a packet, as it lies in the header.
+    pub identification: u32,
+    /// How far behind the packet's start, in units of eight bytes.
+    pub offset: u16,
+    /// Whether nothing follows.
+    pub is_last: bool,
+    /// Offset of the first byte that is not the packet's: frames may be padded.
+    pub end: u32,
 }
 
 /// IPv4.
@@ -111,6 +126,17 @@ impl Family for V4 {
     fn message(kind: u8) -> icmp::Message {
         icmp::message4(kind)
     }
+
+    #[inline(always)]
+    fn part<P: Packet>(packet: &P, parsed: &Parsed<Ip4>) -> Option<Part> {
+        let header = packet.load::<Ipv4>(parsed.network_offset)?;
+        Some(Part {
+            identification: u32::from(header.identification.raw()),
+            offset: header.fragment.get() & 0x1fff,
+            is_last: header.fragment.get() & 0x2000 == 0,
+            end: parsed.network_offset + u32::from(header.total_length.get()),
+        })
+    }
 }
 
 /// Whether the last address of the subnet is for all: not where it has two addresses, or one (RFC 3021).
@@ -145,7 +171,8 @@ fn header4<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip4> {
         tcp_flags: 0,
         icmp_kind: 0,
         transport_length: 0,
-        reserved: [0; 3],
+        fragment_header: 0,
+        reserved: [0; 2],
     }
 }
 
@@ -216,6 +243,18 @@ impl Family for V6 {
     fn message(kind: u8) -> icmp::Message {
         icmp::message6(kind)
     }
+
+    #[inline(always)]
+    fn part<P: Packet>(packet: &P, parsed: &Parsed<Ip6>) -> Option<Part> {
+        let header = packet.load::<Ipv6>(parsed.network_offset)?;
+        let fragment = packet.load::<ipv6::Extension>(u32::from(parsed.fragment_header))?;
+        Some(Part {
+            identification: fragment.identification,
+            offset: fragment.fragment.get() >> 3,
+            is_last: fragment.fragment.get() & 1 == 0,
+            end: parsed.network_offset + ipv6::LENGTH + u32::from(header.payload_length.get()),
+        })
+    }
 }
 
 /// How many extension headers are walked.
@@ -247,7 +286,8 @@ fn header6<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip6> {
         tcp_flags: 0,
         icmp_kind: 0,
         transport_length: 0,
-        reserved: [0; 3],
+        fragment_header: 0,
+        reserved: [0; 2],
     }
 }
 
@@ -269,7 +309,11 @@ fn walk_extensions<P: Packet>(packet: &P, mut parsed: Parsed<Ip6>) -> Parsed<Ip6
         };
         parsed.protocol = extension.next_header;
         if is_fragment {
-            parsed.shape |= shape::FRAGMENT;
+            // A whole packet may have the header, too (RFC 6946).
+            if extension.is_part() {
+                parsed.shape |= shape::FRAGMENT;
+            }
+            parsed.fragment_header = parsed.transport_offset as u8;
             parsed.transport_offset += 8;
             if extension.is_later_fragment() {
                 parsed.shape |= shape::LATER_FRAGMENT;

@@ -3,6 +3,7 @@
 
 pub mod conntrack;
 pub mod family;
+pub mod fragment;
 pub mod hairpin;
 pub mod host_socket;
 pub mod icmp_error;

@@ -61,8 +61,10 @@ pub struct Parsed<A> {
     pub icmp_kind: u8,
     /// Length of the TCP or UDP header in bytes, 0 for other protocols.
     pub transport_length: u8,
+    /// Offset of IPv6's fragment header, 0 where there is none.
+    pub fragment_header: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
 }
 
 impl<A: Copy + Default> Parsed<A> {
@@ -84,7 +86,8 @@ impl<A: Copy + Default> Parsed<A> {
             tcp_flags: 0,
             icmp_kind: 0,
             transport_length: 0,
-            reserved: [0; 3],
+            fragment_header: 0,
+            reserved: [0; 2],
         }
     }
 

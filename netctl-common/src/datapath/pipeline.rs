@@ -51,16 +51,17 @@ pub fn container_egress<F: Family, P: Packet, T: Tables<F>>(
     }
     let now = tables.now();
     let key = parsed.key(Scope::network(endpoint.network, parsed.protocol));
-    if !parsed.is(shape::FRAGMENT)
-        && let Some(found) = conntrack::find(tables, &key, now)
-    {
+    if parsed.is(shape::FRAGMENT) {
+        return Verdict::stage(action::FRAGMENT);
+    }
+    if let Some(found) = conntrack::find(tables, &key, now) {
         return follow(packet, tables, &found, endpoint, parsed, now);
     }
     if to_neighbour { local::deliver(tables, endpoint, parsed) } else { Verdict::stage(action::BEGIN) }
 }
 
 #[inline(always)]
-fn is_neighbour<F: Family>(endpoint: &Endpoint, parsed: &Parsed<F::Address>) -> bool {
+pub(super) fn is_neighbour<F: Family>(endpoint: &Endpoint, parsed: &Parsed<F::Address>) -> bool {
     parsed.destination != F::gateway(endpoint) && F::in_subnet(endpoint, parsed.destination)
 }
 
@@ -77,17 +78,25 @@ pub fn uplink_ingress<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Ad
     if icmp_error::is_error::<F>(parsed) {
         return Verdict::stage(action::ERROR);
     }
-    let now = tables.now();
-    if !parsed.is(shape::FRAGMENT) {
-        let key = parsed.key(Scope::outside(parsed.protocol));
-        if let Some(found) = conntrack::find(tables, &key, now) {
-            return follow_inwards(tables, &found, parsed, now);
-        }
-        if publish::at_address(tables, parsed).is_some() || publish::at_any_address(tables, parsed).is_some() {
-            return Verdict::stage(action::BEGIN);
-        }
+    if parsed.is(shape::FRAGMENT) {
+        return Verdict::stage(action::FRAGMENT);
     }
-    unpublished(tables, parsed)
+    let now = tables.now();
+    let key = parsed.key(Scope::outside(parsed.protocol));
+    if let Some(found) = conntrack::find(tables, &key, now) {
+        return follow_inwards(tables, &found, parsed, now);
+    }
+    maybe_published(tables, parsed)
+}
+
+/// The verdict on a packet of no known flow.
+#[inline(always)]
+pub(super) fn maybe_published<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Address>) -> Verdict<F::Address> {
+    if publish::at_address(tables, parsed).is_some() || publish::at_any_address(tables, parsed).is_some() {
+        Verdict::stage(action::BEGIN)
+    } else {
+        unpublished(tables, parsed)
+    }
 }
 
 /// The verdict on the first packet that an uplink brings to what may be a published port.
@@ -104,7 +113,7 @@ pub fn uplink_begin<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Addr
 }
 
 #[inline(always)]
-fn unpublished<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Address>) -> Verdict<F::Address> {
+pub(super) fn unpublished<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Address>) -> Verdict<F::Address> {
     if tables.network(parsed.destination).is_some() {
         return Verdict::drop(Reason::NotPublished);
     }
@@ -140,8 +149,8 @@ pub fn container_begin<F: Family, T: Tables<F>>(
         return Verdict::drop(Reason::NotConfigured);
     };
     let now = tables.now();
-    let whole = !parsed.is(shape::FRAGMENT);
-    let mut publication = if whole { publish::at_address(tables, parsed) } else { None };
+    let has_ports = !parsed.is(shape::LATER_FRAGMENT);
+    let mut publication = if has_ports { publish::at_address(tables, parsed) } else { None };
     let query = RouteQuery {
         source: F::Address::default(),
         destination: parsed.destination,
@@ -150,7 +159,7 @@ pub fn container_begin<F: Family, T: Tables<F>>(
         wants_source: true,
     };
     let route = tables.route(&query);
-    if route.kind == route_kind::LOCAL && whole && publication.is_none() {
+    if route.kind == route_kind::LOCAL && has_ports && publication.is_none() {
         publication = publish::at_any_address(tables, parsed);
     }
     if let Some(publication) = publication {
@@ -190,7 +199,7 @@ fn way_out<F: Family, T: Tables<F>>(
         Reason::InternalNetwork as u16
     } else if route.kind != route_kind::FORWARD {
         Reason::Unreachable as u16
-    } else if parsed.is(shape::FRAGMENT) {
+    } else if parsed.is(shape::LATER_FRAGMENT) {
         Reason::Fragment as u16
     } else {
         SOUND
@@ -208,7 +217,7 @@ fn first<A: Copy + Default>(begun: Begun) -> Verdict<A> {
 
 /// The verdict on a container's packet of a known flow.
 #[inline(always)]
-fn follow<F: Family, P: Packet, T: Tables<F>>(
+pub(super) fn follow<F: Family, P: Packet, T: Tables<F>>(
     packet: &P,
     tables: &T,
     found: &Found<'_, F::Address>,
@@ -290,7 +299,7 @@ fn look_up_route<F: Family, T: Tables<F>>(
 
 /// The verdict on a packet of a known flow that is for a container.
 #[inline(always)]
-fn follow_inwards<F: Family, T: Tables<F>>(
+pub(super) fn follow_inwards<F: Family, T: Tables<F>>(
     tables: &T,
     found: &Found<'_, F::Address>,
     parsed: &Parsed<F::Address>,

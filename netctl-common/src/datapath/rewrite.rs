@@ -95,6 +95,15 @@ impl<A: Copy + Default> Edit<A> {
     }
 }
 
+impl<A: Copy> Edit<A> {
+    /// The same change where there is no transport header: the checksum in the first fragment covers the whole packet.
+    #[inline(always)]
+    pub fn of_later_fragment(self) -> Self {
+        let header = HeaderEdit { port_width: 0, ..self.header };
+        Self { header, flags: self.flags & edit_flags::CHANGES, checksum_offset: 0, data_delta: 0, ..self }
+    }
+}
+
 /// The change of a packet to the tuple `to`, with `hops` left.
 #[inline(always)]
 pub fn translate<F: Family>(parsed: &Parsed<F::Address>, to: &FlowKey<F::Address>, hops: u8) -> Edit<F::Address> {

@@ -2,7 +2,8 @@
 
 use super::family::Family;
 use crate::abi::{
-    AddressKey, End, Endpoint, Flow, FlowKey, FlowReference, LongWord, Publication, PublicationKey, Settings,
+    AddressKey, End, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, LongWord, Publication,
+    PublicationKey, Settings,
 };
 
 /// The tuples and ends of a flow that is about to begin.
@@ -90,6 +91,19 @@ pub trait Tables<F: Family> {
     fn advance_hand(&self) -> u32;
     /// How many flows the slot holds.
     fn flow_count(&self, slot: u32) -> Option<&LongWord>;
+
+    /// What is remembered of a packet that was cut up.
+    fn fragment(&self, key: &FragmentKey<F::Address>) -> Option<FragmentPorts>;
+    /// Remembers it, in place of what was; whether there was room.
+    fn remember_fragment(&self, key: &FragmentKey<F::Address>, ports: &FragmentPorts) -> bool;
+    /// Forgets it, if it is there.
+    fn forget_fragment(&self, key: &FragmentKey<F::Address>);
+    /// What was remembered last at that place of the ring; zero if nothing ever was.
+    fn fragment_place(&self, place: u32) -> Option<FragmentKey<F::Address>>;
+    /// Writes a place of the ring.
+    fn set_fragment_place(&self, place: u32, key: &FragmentKey<F::Address>);
+    /// Where that part of the ring goes on, ever rising.
+    fn advance_fragment_hand(&self, part: u32) -> u32;
 
     /// Atomically turns `from` into `to`; whether it was `from`.
     fn exchange(word: &LongWord, from: u64, to: u64) -> bool;

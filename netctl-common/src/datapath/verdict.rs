@@ -27,6 +27,8 @@ pub mod action {
     pub const NEIGHBOUR: u32 = 9;
     /// Not decided yet: a flow has begun for `receiver`, and the first stage finds it now.
     pub const FOLLOW: u32 = 10;
+    /// Not decided yet: a fragment, which `fragment` decides.
+    pub const FRAGMENT: u32 = 12;
     /// Not decided yet: the flow's route has to be looked up, which the pipeline's `route` stage does.
     pub const ROUTE: u32 = 11;
 }

@@ -10,8 +10,9 @@ use super::packet::Bytes;
 use super::tables::{MemoryTables, Shared, TestFamily};
 use super::world::World;
 use crate::abi::{Endpoint, Mac, OUTSIDE, Reason, endpoint_flags};
+use crate::datapath::packet::{SOUND, shape};
 use crate::datapath::pipeline::{self, Sender};
-use crate::datapath::{Packet, Parsed, V4, V6, Verdict, action, neighbour};
+use crate::datapath::{Packet, Parsed, V4, V6, Verdict, action, fragment, neighbour};
 use crate::wire::{ethernet, ethernet::Ethernet};
 
 /// The data plane of one host, in memory.
@@ -138,6 +139,8 @@ impl Host {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     First,
+    Note,
+    Fragment,
     Begin,
     Route,
     Error,
@@ -154,11 +157,19 @@ fn container_stage<F: TestFamily>(
 ) -> Verdict<F::Address> {
     match stage {
         Stage::First => pipeline::container_egress(packet, tables, sender, source_mac, parsed),
+        Stage::Note => noted(fragment::note(packet, tables, sender.endpoint.network, parsed)),
+        Stage::Fragment => fragment::container(packet, tables, sender, &mut parsed.clone()),
         Stage::Begin => pipeline::container_begin(tables, sender, parsed),
+        Stage::Route if parsed.is(shape::FRAGMENT) => fragment::route(packet, tables, sender, &mut parsed.clone()),
         Stage::Route => pipeline::container_route(tables, sender, parsed),
         Stage::Error => pipeline::container_error(packet, tables, sender, parsed),
         Stage::Neighbour => panic!("only IPv6 has neighbour discovery"),
     }
+}
+
+/// What comes after a fragment was looked at.
+fn noted<A: Copy + Default>(fault: u16) -> Verdict<A> {
+    if fault == SOUND { Verdict::stage(action::FOLLOW) } else { Verdict::drop_numbered(fault) }
 }
 
 fn uplink_stage<F: TestFamily>(
@@ -169,6 +180,8 @@ fn uplink_stage<F: TestFamily>(
 ) -> Verdict<F::Address> {
     match stage {
         Stage::First => pipeline::uplink_ingress(tables, parsed),
+        Stage::Note => noted(fragment::note(packet, tables, 0, parsed)),
+        Stage::Fragment => fragment::uplink(packet, tables, &mut parsed.clone()),
         Stage::Begin => pipeline::uplink_begin(tables, parsed),
         Stage::Error => pipeline::uplink_error(packet, tables, parsed),
         Stage::Route | Stage::Neighbour => panic!("no packet from an uplink needs that stage"),
@@ -181,7 +194,15 @@ fn stages<F: TestFamily + HeaderFields>(
     run: impl Fn(Stage, &Bytes, &Parsed<F::Address>) -> Verdict<F::Address>,
 ) -> Handled {
     let stage = |stage| run(stage, &packet, &F::parse(&packet, ethernet::LENGTH));
-    let mut verdict = stage(Stage::First);
+    let first = || {
+        let verdict = stage(Stage::First);
+        if verdict.action != action::FRAGMENT {
+            return verdict;
+        }
+        let noted = stage(Stage::Note);
+        if noted.action == action::FOLLOW { stage(Stage::Fragment) } else { noted }
+    };
+    let mut verdict = first();
     let mut began = OUTSIDE;
     match verdict.action {
         action::ERROR => verdict = stage(Stage::Error),
@@ -190,7 +211,7 @@ fn stages<F: TestFamily + HeaderFields>(
             verdict = stage(if undecided == action::BEGIN { Stage::Begin } else { Stage::Route });
             if verdict.action == action::FOLLOW {
                 began = verdict.receiver;
-                verdict = stage(Stage::First);
+                verdict = first();
             }
         }
         _ => {}

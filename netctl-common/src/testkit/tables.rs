@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use super::world::{RouteEntry, World};
 use crate::abi::{
-    AddressKey, Endpoint, Flow, FlowKey, FlowReference, Ip4, Ip6, LongWord, Publication, PublicationKey, Settings,
+    AddressKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6, LongWord, Publication,
+    PublicationKey, Settings,
 };
 use crate::datapath::{Family, NewFlow, Route, RouteQuery, Tables, V4, V6, route_kind};
 
@@ -43,6 +44,9 @@ pub struct MemoryTables<F: Family> {
     flow_keys: RefCell<HashMap<FlowKey<F::Address>, FlowReference>>,
     flows: Box<[UnsafeCell<Flow<F::Address>>]>,
     hand: Cell<u32>,
+    fragments: RefCell<HashMap<FragmentKey<F::Address>, FragmentPorts>>,
+    fragment_ring: RefCell<HashMap<u32, FragmentKey<F::Address>>>,
+    fragment_hands: RefCell<HashMap<u32, u32>>,
 }
 
 /// How a family's part of a [`World`] is found.
@@ -75,7 +79,15 @@ impl<F: TestFamily> MemoryTables<F> {
             flow_keys: RefCell::default(),
             flows: (0..=world.settings.flow_mask).map(|_| UnsafeCell::default()).collect(),
             hand: Cell::new(0),
+            fragments: RefCell::default(),
+            fragment_ring: RefCell::default(),
+            fragment_hands: RefCell::default(),
         }
+    }
+
+    /// How many packets are remembered that were cut up.
+    pub fn fragment_count(&self) -> usize {
+        self.fragments.borrow().len()
     }
 
     /// How many tuples lead to a flow: two for each.
@@ -162,6 +174,34 @@ impl<F: TestFamily> Tables<F> for MemoryTables<F> {
 
     fn flow_count(&self, slot: u32) -> Option<&LongWord> {
         self.shared.counts.get(slot as usize)
+    }
+
+    fn fragment(&self, key: &FragmentKey<F::Address>) -> Option<FragmentPorts> {
+        self.fragments.borrow().get(key).copied()
+    }
+
+    fn remember_fragment(&self, key: &FragmentKey<F::Address>, ports: &FragmentPorts) -> bool {
+        self.fragments.borrow_mut().insert(*key, *ports);
+        true
+    }
+
+    fn forget_fragment(&self, key: &FragmentKey<F::Address>) {
+        self.fragments.borrow_mut().remove(key);
+    }
+
+    fn fragment_place(&self, place: u32) -> Option<FragmentKey<F::Address>> {
+        Some(self.fragment_ring.borrow().get(&place).copied().unwrap_or_default())
+    }
+
+    fn set_fragment_place(&self, place: u32, key: &FragmentKey<F::Address>) {
+        self.fragment_ring.borrow_mut().insert(place, *key);
+    }
+
+    fn advance_fragment_hand(&self, part: u32) -> u32 {
+        let mut hands = self.fragment_hands.borrow_mut();
+        let hand = hands.entry(part).or_default();
+        *hand += 1;
+        *hand - 1
     }
 
     fn exchange(word: &LongWord, from: u64, to: u64) -> bool {

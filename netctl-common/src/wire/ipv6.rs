@@ -57,6 +57,12 @@ impl Extension {
         (self.length as u32 + 1) * 8
     }
 
+    /// In a fragment header: others come before or after.
+    #[inline(always)]
+    pub fn is_part(&self) -> bool {
+        self.fragment.raw() & Be16::new(0xfff9).raw() != 0
+    }
+
     /// In a fragment header: not the first one.
     #[inline(always)]
     pub fn is_later_fragment(&self) -> bool {
@@ -145,6 +151,8 @@ mod tests {
         let first = Extension::read(&[17, 0, 0, 1, 1, 2, 3, 4], 0).unwrap();
         let later = Extension::read(&[17, 0, 5, 0xa9, 1, 2, 3, 4], 0).unwrap();
         assert!(!first.is_later_fragment() && later.is_later_fragment());
+        let whole = Extension::read(&[17, 0, 0, 6, 1, 2, 3, 4], 0).unwrap();
+        assert!(first.is_part() && later.is_part() && !whole.is_part(), "reserved bits tell nothing");
         assert_eq!(first.length(), 8);
     }
 }

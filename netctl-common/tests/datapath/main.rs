@@ -4,6 +4,7 @@ mod dead_flows;
 mod expectations;
 mod fixture_table;
 mod flow_limits;
+mod fragments;
 mod hairpin;
 mod host_sockets;
 mod icmp_errors;

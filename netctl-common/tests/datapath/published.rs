@@ -139,12 +139,6 @@ fn who_claims_a_containers_address_from_outside_gets_no_flow() {
 }
 
 #[test]
-fn a_fragment_for_a_published_port_is_left_to_the_host() {
-    let packet = datagram(CLIENT, HOST).udp(40_000, 5353).fragment(0, true);
-    assert_passed(&outside(&Host::new(&World::new()), &packet), Reason::NotOurs);
-}
-
-#[test]
 fn a_checksum_that_was_wrong_stays_wrong() {
     let mut frame = datagram(CLIENT, HOST).tcp(40_000, 8080, SYN).frame();
     if let Some(byte) = frame.last_mut() {

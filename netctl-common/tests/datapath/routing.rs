@@ -1,4 +1,4 @@
-//! Hops, sizes, fragments and extension headers on the way out.
+//! Hops, sizes and extension headers on the way out.
 
 use netctl_common::abi::Reason;
 use netctl_common::datapath::action;
@@ -84,18 +84,6 @@ fn what_comes_in_is_delivered_whatever_its_size() {
     let host = Host::new(&World::new());
     let packet = datagram(CLIENT, HOST).tcp(40_000, 8080, SYN).size(9000);
     assert_delivered(&outside(&host, &packet), Reason::Published, 2);
-}
-
-#[test]
-fn fragments_do_not_leave() {
-    let host = Host::new(&World::new());
-    from(&host, 1, &datagram("172.30.0.2", PEER).udp(40_000, 53));
-    for (offset, more) in [(0, true), (185, true), (370, false)] {
-        let packet = datagram("172.30.0.2", PEER).udp(40_000, 53).fragment(offset, more);
-        assert_dropped(&from(&host, 1, &packet), Reason::Fragment);
-        let packet = datagram("fd00:30::2", PEER6).udp(40_000, 53).fragment(offset, more);
-        assert_dropped(&from(&host, 1, &packet), Reason::Fragment);
-    }
 }
 
 #[test]

@@ -2,38 +2,27 @@
 
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::TcContext};
 use netctl_common::{
-    abi::{Mac, OUTSIDE, Reason, endpoint_flags},
-    datapath::{Family, Parsed, V4, V6, Verdict, action, neighbour, pipeline},
-    wire::ethernet::{self, Ethernet},
+    abi::{Mac, Reason, maps::stage::CONTAINER_FRAGMENT},
+    datapath::{Family, V4, V6, Verdict, action, neighbour, pipeline},
+    wire::ethernet,
 };
 
+use super::container::{ipv4_begin, ipv6_begin, run, sender};
 use crate::{
     io::Frame,
-    maps::{ENDPOINTS, INTERFACES},
+    maps::ENDPOINTS,
+    stages::go_on,
     tables::Maps,
-    verdict::{self, Answers, Hook, stage},
+    verdict::{self, Hook, stage},
 };
-
-/// Ethernet, IPv6 and the first bytes of TCP.
-const SUFFICIENT: u32 = 14 + 40 + 20;
 
 #[classifier]
 pub fn container_egress(context: TcContext) -> i32 {
-    // SAFETY: the context is valid while the program runs.
-    let ifindex = unsafe { (*context.as_ptr().cast::<__sk_buff>()).ifindex };
-    // SAFETY: an entry is freed after a grace period only.
-    let slot = unsafe { INTERFACES.get(ifindex) }.copied().unwrap_or(OUTSIDE);
-    let frame = Frame::new(&context, SUFFICIENT);
-    let hook = Hook::container(slot);
-    let Some(endpoint) = ENDPOINTS.get(slot) else {
-        return verdict::drop(&frame, hook, Reason::NoEndpoint);
+    let (slot, header) = match sender(&context) {
+        Ok(found) => found,
+        Err(done) => return done,
     };
-    if endpoint.flags & endpoint_flags::LIVE == 0 || endpoint.ifindex != ifindex {
-        return verdict::drop(&frame, hook, Reason::NoEndpoint);
-    }
-    let Some(header) = frame.load_constant::<0, Ethernet>() else {
-        return verdict::drop(&frame, hook, Reason::Malformed);
-    };
+    let (frame, hook) = (Frame::new(&context, 0), Hook::container(slot));
     // The kernel has taken the tag off the frame and would put it on again wherever the packet leaves.
     // SAFETY: the context is valid while the program runs.
     if unsafe { (*context.as_ptr().cast::<__sk_buff>()).vlan_present } != 0 {
@@ -50,6 +39,7 @@ pub fn container_egress(context: TcContext) -> i32 {
                 }
             }
             stage::ERROR => ipv4_error(&context, slot),
+            stage::FRAGMENT => go_on(&context, hook, CONTAINER_FRAGMENT),
             done => done,
         },
         ethernet::TYPE_IPV6 => match ipv6(&context, slot, header.source()) {
@@ -62,6 +52,7 @@ pub fn container_egress(context: TcContext) -> i32 {
                 }
             }
             stage::ERROR => ipv6_error(&context, slot),
+            stage::FRAGMENT => go_on(&context, hook, CONTAINER_FRAGMENT),
             stage::NEIGHBOUR => discovery(&context, slot, header.source()),
             done => done,
         },
@@ -99,11 +90,6 @@ fn ipv4(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
 }
 
 #[inline(never)]
-fn ipv4_begin(context: &TcContext, slot: u32) -> i32 {
-    run::<V4>(context, slot, |_, tables, sender, parsed| pipeline::container_begin(tables, sender, parsed))
-}
-
-#[inline(never)]
 fn ipv4_route(context: &TcContext, slot: u32) -> i32 {
     run::<V4>(context, slot, |_, tables, sender, parsed| pipeline::container_route(tables, sender, parsed))
 }
@@ -125,11 +111,6 @@ fn ipv6(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
 }
 
 #[inline(never)]
-fn ipv6_begin(context: &TcContext, slot: u32) -> i32 {
-    run::<V6>(context, slot, |_, tables, sender, parsed| pipeline::container_begin(tables, sender, parsed))
-}
-
-#[inline(never)]
 fn ipv6_route(context: &TcContext, slot: u32) -> i32 {
     run::<V6>(context, slot, |_, tables, sender, parsed| pipeline::container_route(tables, sender, parsed))
 }
@@ -137,21 +118,4 @@ fn ipv6_route(context: &TcContext, slot: u32) -> i32 {
 #[inline(never)]
 fn ipv6_error(context: &TcContext, slot: u32) -> i32 {
     run::<V6>(context, slot, |frame, tables, sender, parsed| pipeline::container_error(frame, tables, sender, parsed))
-}
-
-/// Parses the packet, lets a stage decide and carries its verdict out.
-#[inline(always)]
-fn run<F: Answers>(
-    context: &TcContext,
-    slot: u32,
-    stage: impl FnOnce(&Frame<'_>, &Maps<'_, F>, &pipeline::Sender<'_>, &Parsed<F::Address>) -> Verdict<F::Address>,
-) -> i32 {
-    let frame = Frame::new(context, 0);
-    let hook = Hook::container(slot);
-    let Some(endpoint) = ENDPOINTS.get(slot) else {
-        return verdict::drop(&frame, hook, Reason::NoEndpoint);
-    };
-    let parsed = F::parse(&frame, ethernet::LENGTH);
-    let verdict = stage(&frame, &Maps::new(context), &pipeline::Sender { slot, endpoint }, &parsed);
-    verdict::carry_out::<F>(&frame, hook, &verdict)
 }

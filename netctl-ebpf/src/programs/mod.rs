@@ -1,6 +1,11 @@
 //! One file a program: read the Ethernet header, choose the family, decide, carry out.
 
+mod container;
 mod container_egress;
+mod container_fragment;
+mod fragment_note;
 mod host_sockets;
 mod probe_features;
+mod uplink;
+mod uplink_fragment;
 mod uplink_ingress;

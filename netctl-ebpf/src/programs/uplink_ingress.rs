@@ -2,15 +2,16 @@
 
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::TcContext};
 use netctl_common::{
-    abi::Reason,
-    datapath::{Parsed, V4, V6, Verdict, pipeline},
+    abi::{Reason, maps::stage::UPLINK_FRAGMENT},
+    datapath::{V4, V6, pipeline},
     wire::ethernet::{self, Ethernet},
 };
 
+use super::uplink::{ipv4_begin, ipv6_begin, run};
 use crate::{
     io::Frame,
-    tables::Maps,
-    verdict::{self, Answers, Hook, stage},
+    stages::go_on,
+    verdict::{self, Hook, stage},
 };
 
 /// Ethernet, IPv6 and the first bytes of TCP.
@@ -30,6 +31,7 @@ pub fn uplink_ingress(context: TcContext) -> i32 {
                 done => done,
             },
             stage::ERROR => ipv4_error(&context),
+            stage::FRAGMENT => go_on(&context, Hook::uplink(), UPLINK_FRAGMENT),
             done => done,
         },
         Some(ethernet::TYPE_IPV6) => match ipv6(&context) {
@@ -38,6 +40,7 @@ pub fn uplink_ingress(context: TcContext) -> i32 {
                 done => done,
             },
             stage::ERROR => ipv6_error(&context),
+            stage::FRAGMENT => go_on(&context, Hook::uplink(), UPLINK_FRAGMENT),
             done => done,
         },
         _ => verdict::pass(&frame, Hook::uplink(), Reason::NotOurs),
@@ -59,11 +62,6 @@ fn ipv4(context: &TcContext) -> i32 {
 }
 
 #[inline(never)]
-fn ipv4_begin(context: &TcContext) -> i32 {
-    run::<V4>(context, |_, tables, parsed| pipeline::uplink_begin(tables, parsed))
-}
-
-#[inline(never)]
 fn ipv4_error(context: &TcContext) -> i32 {
     run::<V4>(context, |frame, tables, parsed| pipeline::uplink_error(frame, tables, parsed))
 }
@@ -74,23 +72,6 @@ fn ipv6(context: &TcContext) -> i32 {
 }
 
 #[inline(never)]
-fn ipv6_begin(context: &TcContext) -> i32 {
-    run::<V6>(context, |_, tables, parsed| pipeline::uplink_begin(tables, parsed))
-}
-
-#[inline(never)]
 fn ipv6_error(context: &TcContext) -> i32 {
     run::<V6>(context, |frame, tables, parsed| pipeline::uplink_error(frame, tables, parsed))
-}
-
-/// Parses the packet, lets a stage decide and carries its verdict out.
-#[inline(always)]
-fn run<F: Answers>(
-    context: &TcContext,
-    stage: impl FnOnce(&Frame<'_>, &Maps<'_, F>, &Parsed<F::Address>) -> Verdict<F::Address>,
-) -> i32 {
-    let frame = Frame::new(context, 0);
-    let parsed = F::parse(&frame, ethernet::LENGTH);
-    let verdict = stage(&frame, &Maps::new(context), &parsed);
-    verdict::carry_out::<F>(&frame, Hook::uplink(), &verdict)
 }

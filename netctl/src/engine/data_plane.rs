@@ -32,14 +32,15 @@ const QUOTA_SHARE: u32 = 2;
 impl Engine {
     /// Loads the data plane if it is not, replaces programs of another build, and hooks interfaces that are new.
     pub fn ensure_data_plane(&self) -> Result<()> {
-        let loaded = self.data_plane.is_loaded();
+        let (loaded, had_programs) = (self.data_plane.is_loaded(), self.data_plane.has_programs());
         let current = self.store.meta("programs")?.is_some_and(|digest| digest == DIGEST);
         if !loaded || !current {
-            self.load(Limits::default(), loaded)?;
+            self.load(Limits::default(), had_programs)?;
         }
         self.hook_uplinks(&[])
     }
 
+    /// `was_loaded` tells whether programs are there, maybe of an older build with fewer maps.
     fn load(&self, limits: Limits, was_loaded: bool) -> Result<()> {
         let limits = Limits { flows: limits.flows.next_power_of_two() };
         let flags = self.data_plane.load(limits)?;
@@ -85,9 +86,9 @@ impl Engine {
     /// Loads the data plane of the given size and hooks the named interfaces; all uplinks where none is named.
     pub fn load_data_plane(&self, devices: &[String], flows: Option<u32>) -> Result<()> {
         self.check_devices(devices)?;
-        let loaded = self.data_plane.is_loaded();
+        let had_programs = self.data_plane.has_programs();
         let limits = flows.map_or_else(Limits::default, |flows| Limits { flows });
-        self.load(limits, loaded)?;
+        self.load(limits, had_programs)?;
         self.hook_uplinks(devices)
     }
 

@@ -7,8 +7,8 @@ use aya::maps::{
     Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues, lpm_trie::Key as Prefix,
 };
 use netctl_common::abi::{
-    AddressKey, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, Ip4, Ip6, Publication, PublicationKey,
-    Settings, SourceAddress, Traffic, maps,
+    AddressKey, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6,
+    Publication, PublicationKey, Settings, SourceAddress, Traffic, maps,
 };
 use netctl_common::testkit::World;
 
@@ -51,6 +51,8 @@ impl Tables {
         self.remove_all::<PublicationKey<Ip6>, Publication>(maps::PUBLICATIONS6)?;
         self.remove_all::<FlowKey<Ip4>, FlowReference>(maps::FLOW_KEYS4)?;
         self.remove_all::<FlowKey<Ip6>, FlowReference>(maps::FLOW_KEYS6)?;
+        self.remove_all::<FragmentKey<Ip4>, FragmentPorts>(maps::FRAGMENTS4)?;
+        self.remove_all::<FragmentKey<Ip6>, FragmentPorts>(maps::FRAGMENTS6)?;
         self.remove_all::<u32, SourceAddress>(maps::SOURCES)?;
         self.remove_subnets::<Ip4>(maps::SUBNETS4)?;
         self.remove_subnets::<Ip6>(maps::SUBNETS6)?;

@@ -135,7 +135,7 @@ fn mac_text(namespace: &Namespace, dev: &str) -> Result<String> {
     mac.map(str::to_owned).with_context(|| format!("no MAC in {text}"))
 }
 
-fn mac_of(namespace: &Namespace, dev: &str) -> Result<Mac> {
+pub fn mac_of(namespace: &Namespace, dev: &str) -> Result<Mac> {
     let text = mac_text(namespace, dev)?;
     let bytes: Vec<u8> = text.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
     Ok(Mac::from_bytes(bytes.try_into().ok().context("six bytes")?))

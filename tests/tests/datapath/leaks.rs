@@ -113,6 +113,8 @@ fn crafted(own: &str, client: &str, gateway: &str) -> Vec<Datagram> {
             [(0, true), (3, true), (6, false)]
                 .map(|(offset, more)| to().udp(4006, PORT).size(16).fragment(offset, more).hops(hops)),
         );
+        // A later fragment of a packet whose first one nobody saw.
+        packets.push(to().raw(6, &[0x12; 64]).fragment(9, true).hops(hops));
         // Errors about flows that nobody has, and about others' packets.
         packets.extend([own, gateway].map(|source| to().unreachable(&datagram(client, source).udp(9, 10)).hops(hops)));
     }

@@ -3,6 +3,7 @@
 mod counters;
 mod download;
 mod forwarding;
+mod fragments;
 mod full_table;
 mod host_and_hairpin;
 mod host_sockets;

@@ -6,8 +6,8 @@ use std::{
 };
 
 use aya::{
-    Btf, EbpfLoader,
-    maps::MapInfo,
+    Btf, Ebpf, EbpfLoader,
+    maps::{MapInfo, ProgramArray},
     programs::{Program, SchedClassifier},
 };
 use netctl_common::abi::maps;
@@ -50,9 +50,12 @@ impl DataPlane {
 
     /// Whether programs and maps are pinned.
     pub fn is_loaded(&self) -> bool {
+        self.has_programs() && maps::ALL.iter().all(|name| self.map_path(name).exists()) && self.is_host_hooked()
+    }
+
+    /// Whether the programs are pinned, those of another build included.
+    pub fn has_programs(&self) -> bool {
         PROGRAMS.iter().all(|name| self.program_path(name).exists())
-            && maps::ALL.iter().all(|name| self.map_path(name).exists())
-            && self.is_host_hooked()
     }
 
     /// Loads and pins programs and maps; maps that are pinned already are used again. The kernel's optional features, as
@@ -72,6 +75,8 @@ impl DataPlane {
             loader.map_max_entries(name, limits.flows.saturating_mul(2));
         }
         let mut object = loader.load(OBJECT).map_err(|error| KernelError::Load(Box::new(error)))?;
+        // What a program may leave a packet to is there before the program.
+        fill_stages(&mut object)?;
         for name in PROGRAMS {
             self.pin_program(name, object.program_mut(name))?;
         }
@@ -80,12 +85,7 @@ impl DataPlane {
     }
 
     fn pin_program(&self, name: &'static str, program: Option<&mut Program>) -> Result<()> {
-        let failed = |action| move |source| KernelError::Program { action, program: name, source: Box::new(source) };
-        let Some(program) = program else {
-            return Err(KernelError::MissingFeature { feature: name, cure: "this build of netctl is incomplete" });
-        };
-        let program: &mut SchedClassifier = program.try_into().map_err(failed("find"))?;
-        program.load().map_err(failed("load"))?;
+        let program = load_program(name, program)?;
         // A new pin takes the old one's place at once: nobody finds none.
         let (path, fresh) = (self.program_path(name), self.program_path(&format!("{name}-new")));
         let _ = fs::remove_file(&fresh);
@@ -159,8 +159,35 @@ impl DataPlane {
     }
 }
 
+/// Loads the programs that others leave packets to, and tells where they are. The pinned map keeps them.
+fn fill_stages(object: &mut Ebpf) -> Result<()> {
+    let failed = |source| KernelError::Map { action: "write", map: maps::STAGES, source: Box::new(source) };
+    for (place, name) in maps::stage::ALL {
+        let program = load_program(name, object.program_mut(name))?;
+        let unloaded = |source| KernelError::Program { action: "load", program: name, source: Box::new(source) };
+        let program = program.fd().map_err(unloaded)?.try_clone().map_err(KernelError::system("copy a descriptor"))?;
+        let Some(stages) = object.map_mut(maps::STAGES) else {
+            return Err(KernelError::MissingFeature { feature: maps::STAGES, cure: INCOMPLETE });
+        };
+        ProgramArray::try_from(stages).map_err(failed)?.set(place, &program, 0).map_err(failed)?;
+    }
+    Ok(())
+}
+
+const INCOMPLETE: &str = "this build of netctl is incomplete";
+
+fn load_program<'a>(name: &'static str, program: Option<&'a mut Program>) -> Result<&'a mut SchedClassifier> {
+    let failed = |action| move |source| KernelError::Program { action, program: name, source: Box::new(source) };
+    let Some(program) = program else {
+        return Err(KernelError::MissingFeature { feature: name, cure: INCOMPLETE });
+    };
+    let program: &mut SchedClassifier = program.try_into().map_err(failed("find"))?;
+    program.load().map_err(failed("load"))?;
+    Ok(program)
+}
+
 /// Name, key size and value size of each map whose layout could change.
-fn layouts() -> [(&'static str, u32, u32); 15] {
+fn layouts() -> [(&'static str, u32, u32); 19] {
     use netctl_common::abi::*;
     fn of<K, V>(name: &'static str) -> (&'static str, u32, u32) {
         (name, size_of::<K>() as u32, size_of::<V>() as u32)
@@ -176,6 +203,10 @@ fn layouts() -> [(&'static str, u32, u32); 15] {
         of::<FlowKey<Ip6>, FlowReference>(maps::FLOW_KEYS6),
         of::<u32, Flow<Ip4>>(maps::FLOWS4),
         of::<u32, Flow<Ip6>>(maps::FLOWS6),
+        of::<FragmentKey<Ip4>, FragmentPorts>(maps::FRAGMENTS4),
+        of::<FragmentKey<Ip6>, FragmentPorts>(maps::FRAGMENTS6),
+        of::<u32, FragmentKey<Ip4>>(maps::FRAGMENT_RING4),
+        of::<u32, FragmentKey<Ip6>>(maps::FRAGMENT_RING6),
         of::<CounterKey, Counter>(maps::VERDICTS),
         of::<u32, Traffic>(maps::TRAFFIC),
         of::<u32, SourceAddress>(maps::SOURCES),

@@ -1,0 +1,66 @@
+//! What the programs for containers' packets share: who sends, and a stage that is run on its packet.
+
+use aya_ebpf::{EbpfContext, bindings::__sk_buff, programs::TcContext};
+use netctl_common::{
+    abi::{OUTSIDE, Reason, endpoint_flags},
+    datapath::{Parsed, V4, V6, Verdict, pipeline},
+    wire::ethernet::{self, Ethernet},
+};
+
+use crate::{
+    io::Frame,
+    maps::{ENDPOINTS, INTERFACES},
+    tables::Maps,
+    verdict::{self, Answers, Hook},
+};
+
+/// Ethernet, IPv6 and the first bytes of TCP.
+const SUFFICIENT: u32 = 14 + 40 + 20;
+
+/// The slot that the packet comes from and its Ethernet header, or what the hook shall return.
+#[inline(always)]
+pub fn sender(context: &TcContext) -> Result<(u32, Ethernet), i32> {
+    // SAFETY: the context is valid while the program runs.
+    let ifindex = unsafe { (*context.as_ptr().cast::<__sk_buff>()).ifindex };
+    // SAFETY: an entry is freed after a grace period only.
+    let slot = unsafe { INTERFACES.get(ifindex) }.copied().unwrap_or(OUTSIDE);
+    let frame = Frame::new(context, SUFFICIENT);
+    let hook = Hook::container(slot);
+    let Some(endpoint) = ENDPOINTS.get(slot) else {
+        return Err(verdict::drop(&frame, hook, Reason::NoEndpoint));
+    };
+    if endpoint.flags & endpoint_flags::LIVE == 0 || endpoint.ifindex != ifindex {
+        return Err(verdict::drop(&frame, hook, Reason::NoEndpoint));
+    }
+    match frame.load_constant::<0, Ethernet>() {
+        Some(header) => Ok((slot, header)),
+        None => Err(verdict::drop(&frame, hook, Reason::Malformed)),
+    }
+}
+
+#[inline(never)]
+pub fn ipv4_begin(context: &TcContext, slot: u32) -> i32 {
+    run::<V4>(context, slot, |_, tables, sender, parsed| pipeline::container_begin(tables, sender, parsed))
+}
+
+#[inline(never)]
+pub fn ipv6_begin(context: &TcContext, slot: u32) -> i32 {
+    run::<V6>(context, slot, |_, tables, sender, parsed| pipeline::container_begin(tables, sender, parsed))
+}
+
+/// Parses the packet, lets a stage decide and carries its verdict out.
+#[inline(always)]
+pub fn run<F: Answers>(
+    context: &TcContext,
+    slot: u32,
+    stage: impl FnOnce(&Frame<'_>, &Maps<'_, F>, &pipeline::Sender<'_>, &mut Parsed<F::Address>) -> Verdict<F::Address>,
+) -> i32 {
+    let frame = Frame::new(context, 0);
+    let hook = Hook::container(slot);
+    let Some(endpoint) = ENDPOINTS.get(slot) else {
+        return verdict::drop(&frame, hook, Reason::NoEndpoint);
+    };
+    let mut parsed = F::parse(&frame, ethernet::LENGTH);
+    let verdict = stage(&frame, &Maps::new(context), &pipeline::Sender { slot, endpoint }, &mut parsed);
+    verdict::carry_out::<F>(&frame, hook, &verdict)
+}
