@@ -239,7 +239,8 @@ fn furnish(endpoint: &Endpoint, network: &Network, options: &EndpointOptions, ne
         }
     }
     for (key, value) in options.sysctls(interface) {
-        netns.inside(|| sysctl::write(&key, &value))??;
+        let set = netns.inside(|| sysctl::write(&key, &value))?;
+        set.map_err(|source| Error::SysctlRefused { key, value, source })?;
     }
     let inside = Netlink::open_in(netns)?;
     let (lo, index) = netns.inside(|| (index_of("lo"), index_of(interface)))?;

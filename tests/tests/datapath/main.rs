@@ -12,5 +12,6 @@ mod hostile_outside;
 mod isolation;
 mod leaks;
 mod masquerade;
+mod several_networks;
 mod survival;
 mod topology;

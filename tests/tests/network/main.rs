@@ -6,6 +6,8 @@ mod bad_state;
 mod connect;
 mod crash;
 mod formats;
+mod gateway;
+mod interfaces;
 mod ipam;
 mod lifecycle;
 mod listing;
