@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::{
     connect::{Connect, Disconnect},
     network_list::NetworkLs,
+    network_removal::{NetworkPrune, NetworkRm},
     ps::Ps,
 };
 
@@ -152,10 +153,10 @@ pub enum Network {
     /// Disconnect a container from a network
     Disconnect(Disconnect),
     /// Remove networks
-    Rm {
-        #[arg(required = true, value_name = "NETWORK")]
-        names: Vec<String>,
-    },
+    #[command(visible_alias = "remove")]
+    Rm(NetworkRm),
+    /// Remove networks that no container refers to
+    Prune(NetworkPrune),
 }
 
 #[derive(Debug, Args)]

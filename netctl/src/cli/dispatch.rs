@@ -10,8 +10,8 @@ use netctl::{
 
 use super::{
     args::{Cli, Command, Dataplane, Global, Network},
-    attach, connect, container, data_plane, inspect, logs, network, network_inspect, network_list, ps, run as run_verb,
-    stats,
+    attach, connect, container, data_plane, inspect, logs, network, network_inspect, network_list, network_removal, ps,
+    run as run_verb, stats,
 };
 
 /// What a verb ends with: an exit code.
@@ -90,11 +90,8 @@ fn network_verb(dirs: &Dirs, command: Network) -> Outcome {
         Network::Inspect { format, names, .. } => network_inspect::inspect(dirs, &names, &format),
         Network::Connect(arguments) => connect::connect(dirs, arguments),
         Network::Disconnect(arguments) => connect::disconnect(dirs, &arguments),
-        Network::Rm { names } => {
-            let code = container::each(&names, |name| Engine::open(dirs)?.remove_network(name));
-            serve::nudge(dirs);
-            code
-        }
+        Network::Rm(arguments) => network_removal::rm(dirs, &arguments),
+        Network::Prune(arguments) => network_removal::prune(dirs, &arguments),
     }
 }
 

@@ -11,6 +11,7 @@ mod logs;
 mod network;
 mod network_inspect;
 mod network_list;
+mod network_removal;
 mod options;
 mod output;
 mod ps;

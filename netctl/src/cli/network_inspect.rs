@@ -1,11 +1,12 @@
 //! `netctl network inspect`: Docker's shape of a network.
 
-use std::net::IpAddr;
+use std::{collections::HashSet, net::IpAddr};
 
 use ipnet::IpNet;
 use netctl::{
     engine::{Dirs, Engine, Result},
-    model::Network,
+    ipam,
+    model::{Endpoint, Network},
 };
 use serde_json::{Map, Value, json};
 
@@ -35,7 +36,8 @@ pub fn inspect(dirs: &Dirs, names: &[String], format: &ObjectFormat) -> Outcome 
 
 fn describe(engine: &Engine, network: &Network) -> Result<Value> {
     let mut containers = Map::new();
-    for endpoint in engine.endpoints_on(&network.id)? {
+    let endpoints = engine.endpoints_on(&network.id)?;
+    for endpoint in &endpoints {
         let container = engine.container(endpoint.container.as_str())?;
         let length = |ipv6: bool| network.subnet(ipv6).map_or(0, |(subnet, _)| subnet.prefix_len());
         let address4 = endpoint.address4.map(|ip| format!("{ip}/{}", length(false))).unwrap_or_default();
@@ -64,9 +66,12 @@ fn describe(engine: &Engine, network: &Network) -> Result<Value> {
         "Internal": network.internal,
         "Attachable": false,
         "Ingress": false,
+        "ConfigFrom": { "Network": "" },
+        "ConfigOnly": false,
         "Containers": containers,
         "Options": network.options,
         "Labels": network.labels,
+        "Status": { "IPAM": { "Subnets": usage(network, &endpoints) } },
     }))
 }
 
@@ -86,4 +91,15 @@ fn pool(network: &Network, subnet: &IpNet, gateway: &IpAddr) -> Value {
         pool.insert("AuxiliaryAddresses".to_owned(), reserved.into());
     }
     pool.into()
+}
+
+/// How many addresses of each subnet are in use, and how many a container can still get.
+fn usage(network: &Network, endpoints: &[Endpoint]) -> Value {
+    let mut taken: HashSet<IpAddr> = endpoints.iter().flat_map(Endpoint::addresses).collect();
+    taken.extend(network.gateways.iter().chain(network.reserved.values()));
+    let subnets = network.subnets.iter().map(|subnet| {
+        let (used, left) = ipam::usage(subnet, &network.range(subnet).unwrap_or(*subnet), &taken);
+        (subnet.to_string(), json!({ "IPsInUse": used, "DynamicIPsAvailable": left }))
+    });
+    Value::Object(subnets.collect())
 }

@@ -99,7 +99,7 @@ impl Engine {
             Some(name) => name,
             None => format!("netctl-{}", id.short()).parse()?,
         };
-        if self.store.find::<Container>(name.as_str())?.is_some_and(|found| found.name == name) {
+        if self.store.named::<Container>(name.as_str())?.is_some() {
             return Err(Error::ContainerExists(name.to_string()));
         }
         let mut choices = spec.networks;

@@ -325,7 +325,8 @@ impl Error {
             | Self::NotRunning(_)
             | Self::DataPlaneInUse(_)
             | Self::ServeRuns(_)
-            | Self::Kernel(KernelError::Locked { .. }) => 4,
+            | Self::Kernel(KernelError::Locked { .. })
+            | Self::Store(StoreError::Ambiguous { .. }) => 4,
             _ => 1,
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     failpoint::failpoint,
     ipam,
     kernel::{Route, index_of, sysctl},
-    model::{BUILT_IN, Driver, Endpoint, Id, Name, Network, NetworkSpec, point_to_point_resolver},
+    model::{BUILT_IN, Container, Driver, Endpoint, Id, Name, Network, NetworkSpec, point_to_point_resolver},
     store::{Phase, StoreError},
 };
 
@@ -23,7 +23,7 @@ impl Engine {
         if BUILT_IN.contains(&name.as_str()) {
             return Err(Error::PreDefinedName(name.to_string()));
         }
-        if self.store.find::<Network>(name.as_str())?.is_some_and(|found| found.name == *name) {
+        if self.store.named::<Network>(name.as_str())?.is_some() {
             return Err(Error::NetworkExists(name.to_string()));
         }
         self.ensure_built_in()?;
@@ -126,13 +126,13 @@ impl Engine {
 
     /// The networks that are always there, recorded when an engine is first used.
     pub fn ensure_built_in(&self) -> Result<()> {
-        if self.store.find::<Network>("none")?.is_some() {
+        if self.store.named::<Network>("none")?.is_some() {
             return Ok(());
         }
         let drivers = [("bridge", Driver::Bridge), ("host", Driver::Host), ("none", Driver::Null)];
         for (name, driver) in drivers {
             let name: Name = name.parse()?;
-            if self.store.find::<Network>(name.as_str())?.is_some() {
+            if self.store.named::<Network>(name.as_str())?.is_some() {
                 continue;
             }
             let network = self.plan_network(name, driver, &NetworkSpec::default())?;
@@ -213,7 +213,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes a network that nobody uses.
+    /// Removes a network that no container is on.
     pub fn remove_network(&self, reference: &str) -> Result<()> {
         let network = self.network(reference)?;
         if network.is_built_in() {
@@ -227,9 +227,29 @@ impl Engine {
                 endpoints: names.collect::<Result<_>>()?,
             });
         }
+        self.begin_network_removal(&network)
+    }
+
+    /// Removes the networks that no container refers to, running or not, of those that are chosen; tells which.
+    pub fn prune_networks(&self, is_chosen: impl Fn(&Network) -> bool) -> Result<Vec<Name>> {
+        let mut used = self.networks_in_use()?;
+        for (container, _) in self.store.all::<Container>()? {
+            used.extend(container.attachments.into_iter().map(|attachment| attachment.network));
+        }
+        let mut removed = Vec::new();
+        for network in self.networks()? {
+            if !network.is_built_in() && !used.contains(&network.id) && is_chosen(&network) {
+                self.begin_network_removal(&network)?;
+                removed.push(network.name);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn begin_network_removal(&self, network: &Network) -> Result<()> {
         self.store.durably(|| self.store.set_phase::<Network>(&network.id, Phase::Removing))?;
         failpoint("network.leaving");
-        self.finish_network_removal(&network)
+        self.finish_network_removal(network)
     }
 
     pub(super) fn finish_network_removal(&self, network: &Network) -> Result<()> {

@@ -18,6 +18,18 @@ pub fn next_address(subnet: &IpNet, range: &IpNet, taken: &HashSet<IpAddr>, last
     rest.take(TRIES).chain(addresses_of(range).take(TRIES)).find(is_free)
 }
 
+/// How many addresses of a subnet nobody can get any more, those that hosts cannot have among them, and how many of the
+/// part `range` are left. What is more than can be counted is as much as can be.
+pub fn usage(subnet: &IpNet, range: &IpNet, taken: &HashSet<IpAddr>) -> (u64, u64) {
+    let mut used: HashSet<IpAddr> = taken.iter().copied().filter(|address| subnet.contains(address)).collect();
+    used.extend([subnet.network(), subnet.broadcast()].into_iter().filter(|edge| !is_host_address(subnet, edge)));
+    let bits = u32::from(range.max_prefix_len() - range.prefix_len());
+    let in_range = used.iter().filter(|address| range.contains(*address)).count();
+    let size = 1_u128.checked_shl(bits).unwrap_or(u128::MAX);
+    let left = size.saturating_sub(u128::try_from(in_range).unwrap_or(u128::MAX));
+    (u64::try_from(used.len()).unwrap_or(u64::MAX), u64::try_from(left).unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +66,18 @@ mod tests {
         assert_eq!(given("fd00::/64", end, &[]), ["fd00::ffff:ffff:ffff:fffe", "fd00::ffff:ffff:ffff:ffff"]);
         let last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127";
         assert_eq!(given("ffff:ffff:ffff:ffff::/64", last, &[]).len(), 2, "nothing is behind the last address of all");
+    }
+
+    #[test]
+    fn addresses_are_counted_as_docker_counts_them() {
+        let counted = |subnet: &str, range: &str, taken: &[&str]| {
+            let taken = taken.iter().map(|text| text.parse().unwrap()).collect();
+            usage(&subnet.parse().unwrap(), &range.parse().unwrap(), &taken)
+        };
+        assert_eq!(counted("10.7.0.0/24", "10.7.0.0/24", &["10.7.0.1"]), (3, 253));
+        assert_eq!(counted("10.7.0.0/24", "10.7.0.8/31", &["10.7.0.1", "10.7.0.8", "10.7.0.9"]), (5, 0));
+        assert_eq!(counted("10.7.0.0/31", "10.7.0.0/31", &["169.254.1.1"]), (0, 2));
+        assert_eq!(counted("fd00::/120", "fd00::/120", &["fd00::1"]), (2, 254));
+        assert_eq!(counted("fd00::/48", "fd00::/56", &["fd00::1"]), (2, u64::MAX));
     }
 }

@@ -3,5 +3,5 @@
 mod addresses;
 mod pools;
 
-pub use addresses::next_address;
+pub use addresses::{next_address, usage};
 pub use pools::{next_subnet4, next_subnet6, overlapping};

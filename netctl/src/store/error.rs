@@ -37,6 +37,16 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// Several identifiers begin as the one that was typed.
+    #[error("{kind} {reference} is ambiguous ({count} matches found based on ID prefix); give more of it, or its name")]
+    Ambiguous {
+        /// What was looked for.
+        kind: &'static str,
+        /// What was typed.
+        reference: String,
+        /// How many there are.
+        count: usize,
+    },
     /// A row does not hold what it should.
     #[error("a row of {table} cannot be read: {source}")]
     Row {

@@ -39,6 +39,8 @@ impl Phase {
 pub trait Stored: Serialize + DeserializeOwned {
     /// Its table.
     const TABLE: &'static str;
+    /// What people call one.
+    const KIND: &'static str;
     /// The statement that inserts one.
     const INSERT: &'static str;
     /// Its identifier.
@@ -49,6 +51,7 @@ pub trait Stored: Serialize + DeserializeOwned {
 
 impl Stored for Network {
     const TABLE: &'static str = "networks";
+    const KIND: &'static str = "network";
     const INSERT: &'static str = "INSERT INTO networks (id, name, number, phase, body) VALUES (?1, ?2, ?3, ?4, ?5)";
 
     fn id(&self) -> &Id {
@@ -62,6 +65,7 @@ impl Stored for Network {
 
 impl Stored for Container {
     const TABLE: &'static str = "containers";
+    const KIND: &'static str = "container";
     const INSERT: &'static str = "INSERT INTO containers (id, name, phase, body) VALUES (?1, ?2, ?3, ?4)";
 
     fn id(&self) -> &Id {
@@ -75,6 +79,7 @@ impl Stored for Container {
 
 impl Stored for Endpoint {
     const TABLE: &'static str = "endpoints";
+    const KIND: &'static str = "endpoint";
     const INSERT: &'static str =
         "INSERT INTO endpoints (id, container, network, slot, phase, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
@@ -147,15 +152,30 @@ impl Store {
         Ok(self.select(query, &[&network.as_str()])?.into_iter().map(|(endpoint, _)| endpoint).collect())
     }
 
-    /// The row of that name or identifier, or of the one identifier that begins so.
+    /// The row of that identifier, or else of that name, or else of the one identifier that begins so.
     pub fn find<T: Stored>(&self, reference: &str) -> Result<Option<T>, StoreError> {
-        let exact = format!("SELECT body, phase FROM {} WHERE name = ?1 OR id = ?1", T::TABLE);
-        let mut found: Vec<(T, Phase)> = self.select(&exact, &[&reference])?;
-        if found.is_empty() && !reference.is_empty() && reference.chars().all(|c| c.is_ascii_hexdigit()) {
-            let prefix = format!("SELECT body, phase FROM {} WHERE substr(id, 1, length(?1)) = ?1", T::TABLE);
-            found = self.select(&prefix, &[&reference])?;
+        let by_id = format!("SELECT body, phase FROM {} WHERE id = ?1", T::TABLE);
+        if let Some((item, _)) = self.select(&by_id, &[&reference])?.pop() {
+            return Ok(Some(item));
         }
-        Ok(if found.len() == 1 { found.pop().map(|(item, _)| item) } else { None })
+        if let Some(item) = self.named(reference)? {
+            return Ok(Some(item));
+        }
+        if reference.is_empty() || !reference.chars().all(|c| c.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        let by_prefix = format!("SELECT body, phase FROM {} WHERE substr(id, 1, length(?1)) = ?1", T::TABLE);
+        let mut found: Vec<(T, Phase)> = self.select(&by_prefix, &[&reference.to_ascii_lowercase()])?;
+        match found.len() {
+            0 | 1 => Ok(found.pop().map(|(item, _)| item)),
+            count => Err(StoreError::Ambiguous { kind: T::KIND, reference: reference.to_owned(), count }),
+        }
+    }
+
+    /// The row of that name.
+    pub fn named<T: Stored>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        let by_name = format!("SELECT body, phase FROM {} WHERE name = ?1", T::TABLE);
+        Ok(self.select(&by_name, &[&name])?.pop().map(|(item, _)| item))
     }
 
     fn select<T: Stored>(&self, query: &str, values: &[&dyn ToSql]) -> Result<Vec<(T, Phase)>, StoreError> {

@@ -127,6 +127,8 @@ fn a_network_is_made_or_not_made() -> Result<()> {
         after: &nothing,
     };
     job.kill_everywhere(&host)?;
+    let command = ["network", "prune"];
+    Job { command: &command, second: 0, ..job }.kill_everywhere(&host)?;
     host.finish()
 }
 

@@ -18,5 +18,6 @@ mod names_options;
 mod names_resolver;
 mod options;
 mod orphans;
+mod prune;
 mod scene;
 mod upstream;
