@@ -93,6 +93,25 @@ fn a_container_is_known_by_each_of_its_names_and_addresses() -> Result<()> {
 }
 
 #[test]
+fn names_are_as_long_as_dns_can_say() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["network", "create", "web"])?;
+    run(&host, &["--name", "asker", "--network", "web"], &LASTING)?;
+    let label = "x".repeat(63);
+    let long = [label.as_str(), &label, &label, &label[..61]].join(".");
+    let unspeakable = "y".repeat(100);
+    let options = ["--name", &unspeakable, "--network", "web", "--network-alias", &label, "--network-alias", &long];
+    run(&host, &options, &LASTING)?;
+    let address = host.address(&unspeakable, "web", "IPAddress")?;
+    for name in [&label, &long] {
+        assert_eq!(ask(&host, "asker", &[name])?, address, "{} characters", name.len());
+    }
+    let back = host.ok(&["exec", "asker", "--", "dig", "-x", &address])?;
+    ensure!(back.contains("status: NOERROR") && back.contains("ANSWER: 0"), "{back}");
+    host.finish()
+}
+
+#[test]
 fn an_alias_of_many_reaches_all_of_them() -> Result<()> {
     let host = Host::new()?;
     host.ok(&["network", "create", "web"])?;
@@ -103,6 +122,12 @@ fn an_alias_of_many_reaches_all_of_them() -> Result<()> {
     }
     let answer = ask_sorted(&host, "one", "pool")?;
     assert_eq!(answer, addresses);
+    let firsts =
+        (0..4).map(|_| Ok(host.ok(&["exec", "one", "--", "dig", "+short", "pool"])?.lines().next().map(str::to_owned)));
+    let mut firsts: Vec<_> = firsts.collect::<Result<_>>()?;
+    firsts.sort_unstable();
+    firsts.dedup();
+    ensure!(firsts.len() == 2, "each is first in its turn: {firsts:?}");
     host.ok(&["stop", "-t", "0", "two"])?;
     assert_eq!(ask_sorted(&host, "one", "pool")?, addresses[..1]);
     host.ok(&["start", "two"])?;

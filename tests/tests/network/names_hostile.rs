@@ -1,6 +1,6 @@
 //! Clients of the resolver that are slow, greedy, broken or malicious: they delay nobody, and it lives on.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use netctl_tests::harness::{CLIENT4, Child, Host, wait};
 
 use crate::{
@@ -45,6 +45,24 @@ fn two_containers() -> Result<Host> {
     Ok(host)
 }
 
+/// What a script prints in the resolver's namespace.
+fn resolver(host: &Host, script: &str) -> Result<String> {
+    let pid = std::fs::read_to_string(host.run_dir().join("serve.pid"))?;
+    let process = std::path::Path::new("/proc").join(pid.split_whitespace().next().unwrap_or_default());
+    let of_host = std::fs::read_link(process.join("ns/net"))?;
+    for entry in std::fs::read_dir(process.join("fd"))? {
+        let path = entry?.path();
+        let leads_to = std::fs::read_link(&path).unwrap_or_default();
+        if leads_to.to_string_lossy().starts_with("net:") && leads_to != of_host {
+            let mut command = std::process::Command::new("nsenter");
+            let output = command.arg(format!("--net={}", path.display())).args(["sh", "-ec", script]).output()?;
+            ensure!(output.status.success(), "{script}: {output:?}");
+            return Ok(String::from_utf8(output.stdout)?);
+        }
+    }
+    bail!("the resolver holds no namespace")
+}
+
 /// Within the first try of any resolver.
 fn good_is_served(host: &Host) -> Result<()> {
     let address = host.address("bad", "web", "IPAddress")?;
@@ -86,6 +104,52 @@ time.sleep(1000)
         "bad",
         "s = tcp(); s.send(framed(question('good'))); assert answer(s)[3] & 15 == 0; print('served')",
     )?)?;
+    host.finish()
+}
+
+#[test]
+fn half_open_connections_delay_nobody() -> Result<()> {
+    let host = two_containers()?;
+    let address = host.address("bad", "web", "IPAddress")?;
+    let flood = script(
+        &host,
+        "bad",
+        r#"
+import subprocess
+sh = lambda command: subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
+own = sh("hostname -I").split()[0]
+sh(f"ping -c 1 -W 5 {server[0]}")
+gateway = bytes.fromhex(sh(f"ip neigh show {server[0]}").split("lladdr ")[1].split()[0].replace(":", ""))
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+# Without its address the kernel does not know of the answers, and so does not undo what was begun.
+sh("ip addr flush dev eth0")
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xffff) + (total >> 16)
+    return struct.pack("!H", ~(total + (total >> 16)) & 0xffff)
+source, target = socket.inet_aton(own), socket.inet_aton(server[0])
+for port in range(10000, 14000):
+    tcp = struct.pack("!HHIIBBHHH", port, 53, port, 0, 0x50, 2, 65535, 0, 0)
+    pseudo = source + target + struct.pack("!BBH", 0, 6, len(tcp))
+    tcp = tcp[:16] + checksum(pseudo + tcp) + tcp[18:]
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), port, 0, 64, 6, 0, source, target)
+    ip = ip[:10] + checksum(ip) + ip[12:]
+    s.send(gateway + s.getsockname()[4] + b"\x08\0" + ip + tcp)
+print("flooded", flush=True)
+time.sleep(1000)
+"#,
+    )?;
+    wait::until(DEADLINE, "the flood", || {
+        ensure!(!flood.stderr()?.contains("Error"), "{}", flood.stderr()?);
+        Ok(flood.stdout()?.contains("flooded"))
+    })?;
+    let half_open = resolver(&host, "ss -Hnt state syn-recv 'sport = 53' | wc -l")?;
+    ensure!(half_open.trim().parse::<u32>()? > 100, "{half_open} half-open connections are no flood");
+    for _ in 0..3 {
+        let answer = host.ok(&["exec", "good", "--", "dig", "+short", "+time=2", "+tries=1", "+tcp", "bad"])?;
+        assert_eq!(answer, address);
+    }
     host.finish()
 }
 
