@@ -6,8 +6,9 @@ use std::{
     process::Command,
 };
 
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 
+use super::sandbox;
 use crate::{
     engine::{Dirs, Engine, Error, Result},
     kernel::{Cgroup, KernelError},
@@ -21,7 +22,13 @@ pub fn exec(dirs: &Dirs, reference: &str, command: &[String]) -> Result<u8> {
         return Err(Error::NotRunning(container.name.to_string()));
     }
     match &container.origin {
-        Origin::Attached { netns, .. } => enter(&netns.to_string_lossy(), CloneFlags::CLONE_NEWNET)?,
+        Origin::Attached { netns, .. } => {
+            enter(&netns.to_string_lossy(), CloneFlags::CLONE_NEWNET)?;
+            // Names are looked up by the files of whoever looks.
+            unshare(CloneFlags::CLONE_NEWNS)
+                .and_then(|()| sandbox::mount_all(&dirs.container(container.id.as_str()), true))
+                .map_err(KernelError::errno("mount the container's files"))?;
+        }
         Origin::Run { .. } => {
             let pid = container.state.pid;
             if let Some(cgroup) = Cgroup::named(container.id.as_str()) {

@@ -11,10 +11,10 @@ use super::file_texts::{self, Place};
 use crate::{
     engine::{Engine, Error, Result},
     failpoint::failpoint,
-    model::{Container, Endpoint, Origin},
+    model::{Container, Endpoint},
 };
 
-/// The container's files and where they are mounted.
+/// The container's files and where they are mounted, for `run` and for what is run in an attached namespace.
 pub const MOUNTED: [(&str, &str); 3] =
     [("resolv.conf", "/etc/resolv.conf"), ("hosts", "/etc/hosts"), ("hostname", "/etc/hostname")];
 
@@ -46,18 +46,13 @@ pub fn write(engine: &Engine, container: &Container, endpoints: &[Endpoint]) -> 
     }
     let place = Place { endpoints, gateways: &gateways, has_names };
     let texts = file_texts::all(container, &place, &engine.dirs.resolv_conf);
-    if texts.is_empty() || (matches!(container.origin, Origin::Attached { .. }) && container.netns_name().is_none()) {
-        return Ok(());
-    }
     fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
-    for (name, text) in texts {
-        match container.origin {
-            Origin::Run { .. } => put(&directory, name, &directory.join(name), &text)?,
-            Origin::Attached { .. } => {
-                if let Some((path, mark)) = engine.claim_netns_file(container, name)? {
-                    put(&directory, name, &path, &format!("{mark}{text}"))?;
-                }
-            }
+    for (name, text) in &texts {
+        put(name, &directory.join(name), &record(&directory, name), text)?;
+    }
+    for (name, text) in &texts {
+        if let Some((path, mark)) = engine.claim_netns_file(container, name)? {
+            put(name, &path, &record(&directory, &format!("netns-{name}")), &format!("{mark}{text}"))?;
         }
     }
     Ok(())
@@ -68,9 +63,8 @@ fn record(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.lines"))
 }
 
-fn put(directory: &Path, name: &str, path: &Path, text: &str) -> Result<()> {
-    let record = record(directory, name);
-    let known = fs::read_to_string(&record).unwrap_or_default();
+fn put(name: &str, path: &Path, record: &Path, text: &str) -> Result<()> {
+    let known = fs::read_to_string(record).unwrap_or_default();
     let current = fs::read_to_string(path).unwrap_or_default();
     let ours: HashSet<&str> = known.lines().collect();
     let theirs: Vec<&str> = current.lines().filter(|line| !ours.contains(line)).collect();
@@ -83,11 +77,11 @@ fn put(directory: &Path, name: &str, path: &Path, text: &str) -> Result<()> {
         whole.extend(theirs.iter().flat_map(|line| [line, "\n"]));
     }
     // Whoever is killed in between leaves no line of ours that the record does not have.
-    overwrite(&record, &format!("{known}{text}"))?;
+    overwrite(record, &format!("{known}{text}"))?;
     failpoint("files.recorded");
     overwrite(path, &whole)?;
     failpoint("files.written");
-    overwrite(&record, text)
+    overwrite(record, text)
 }
 
 /// In place, and never empty for those who read meanwhile.

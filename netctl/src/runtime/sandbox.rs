@@ -66,7 +66,8 @@ fn prepare(container: &Container, directory: &Path, tether: &Tether) -> nix::Res
     mount_all(directory, own_network)
 }
 
-fn mount_all(directory: &Path, own_network: bool) -> nix::Result<()> {
+/// Shows this process the container's files and interfaces in place of the host's. It has to have mounts of its own.
+pub fn mount_all(directory: &Path, own_network: bool) -> nix::Result<()> {
     let none = None::<&str>;
     // What is mounted here stays here; what the host mounts later still shows.
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;

@@ -3,10 +3,12 @@
 pub mod capture;
 pub mod host;
 pub mod namespace;
+pub mod own_run;
 pub mod process;
 pub mod wait;
 
 pub use capture::Capture;
 pub use host::{CLIENT4, CLIENT6, Ended, HOST4, HOST6, Host};
 pub use namespace::Namespace;
+pub use own_run::OwnRun;
 pub use process::Child;

@@ -23,6 +23,10 @@ fn an_attached_namespace_is_on_its_network_until_it_is_detached() -> Result<()> 
     fetch(&host.client, &format!("http://{HOST4}:8080/"))?;
     let address = host.address("guest", "web", "IPAddress")?;
     assert_eq!(host.ok(&["exec", "asker", "--", "dig", "+short", "guest"])?, address);
+    let asker = host.address("asker", "web", "IPAddress")?;
+    let found = host.ok(&["exec", "guest", "--", "getent", "ahostsv4", "asker"])?;
+    ensure!(found.starts_with(&asker), "it finds names, too: {found}");
+    ensure!(host.ok(&["exec", "guest", "--", "ls", "/sys/class/net"])?.contains("eth0"));
     ensure!(!host.ok(&["exec", "guest", "--", "ip", "-br", "link", "show", "dev", "eth0"])?.is_empty());
     assert_eq!(host.ok(&["port", "guest"])?, "80/tcp -> 0.0.0.0:8080");
 

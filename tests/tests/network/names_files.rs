@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use netctl_tests::harness::{Child, Host, Namespace, wait};
+use netctl_tests::harness::{Child, Host, Namespace, OwnRun, wait};
 
 use crate::scene::{DEADLINE, LASTING, run};
 
@@ -48,24 +48,20 @@ while True:
 fn the_hosts_name_caches_are_not_asked_even_if_they_begin_later() -> Result<()> {
     let host = Host::new()?;
     host.ok(&["network", "create", "web"])?;
-    // A /run of the test's own, in a mount namespace of its own, so that nobody else meets these sockets.
-    let mut holder = host.host.command("unshare")?;
-    let set_up = "mount -t tmpfs none /run; mkdir -p /run/nscd /run/systemd/resolve; echo ready; exec sleep 1000";
-    let holder = Child::spawn(holder.args(["--mount", "--propagation", "private", "sh", "-c", set_up]))?;
-    wait::until(DEADLINE, "the mount namespace", || Ok(holder.stdout()?.contains("ready")))?;
-    let mounts = format!("--mount=/proc/{}/ns/mnt", holder.id());
+    let own = OwnRun::new(&host.host)?;
     let inside = |program: &str, arguments: &[&str]| -> Result<std::process::Command> {
-        let mut command = host.host.command("nsenter")?;
-        command.arg(&mounts).arg(program).args(arguments);
+        let mut command = own.command(&host.host, program)?;
+        command.args(arguments);
         Ok(command)
     };
     let netctl = |arguments: &[&str]| -> Result<String> {
         let command = host.command(arguments)?;
-        let mut entered = host.host.command("nsenter")?;
-        let output = entered.arg(&mounts).arg(command.get_program()).args(command.get_args()).output()?;
+        let program = command.get_program().to_string_lossy();
+        let output = own.command(&host.host, &program)?.args(command.get_args()).output()?;
         ensure!(output.status.success(), "{arguments:?}: {output:?}");
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     };
+    inside("mkdir", &["-p", "/run/nscd", "/run/systemd/resolve"])?.status()?;
     let cache = |path: &str| -> Result<Child> {
         let cache = Child::spawn(&mut inside("python3", &["-c", CACHE, path])?)?;
         wait::until(DEADLINE, "the cache", || Ok(cache.stdout()?.contains("ready")))?;
