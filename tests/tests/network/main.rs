@@ -20,4 +20,5 @@ mod options;
 mod orphans;
 mod prune;
 mod scene;
+mod tour;
 mod upstream;

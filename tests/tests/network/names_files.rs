@@ -164,3 +164,45 @@ fn files_of_others_for_a_named_namespace_are_left_alone() -> Result<()> {
     ended?;
     host.finish()
 }
+
+#[test]
+fn files_follow_connections_in_place_and_keep_what_somebody_has_added() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["network", "create", "--subnet", "10.7.0.0/24", "web"])?;
+    host.ok(&["network", "create", "--subnet", "10.8.0.0/24", "--subnet", "fd00:8::/64", "back"])?;
+    run(&host, &["--name", "one", "--hostname", "box", "--network", "web"], &LASTING)?;
+    let inodes = || host.ok(&["exec", "one", "--", "stat", "-c", "%i", "/etc/hosts", "/etc/resolv.conf"]);
+    let before = (inodes()?, file(&host, "one", "/etc/hosts")?, file(&host, "one", "/etc/resolv.conf")?);
+    host.ok(&["exec", "one", "--", "sh", "-c", "echo '192.0.2.1 mine' >>/etc/hosts"])?;
+
+    host.ok(&["network", "connect", "back", "one"])?;
+    let hosts = file(&host, "one", "/etc/hosts")?;
+    for line in ["10.7.0.2\tbox", "10.8.0.2\tbox", "fd00:8::2\tbox", "192.0.2.1 mine"] {
+        ensure!(hosts.lines().filter(|known| *known == line).count() == 1, "{line} in {hosts}");
+    }
+    let conf = file(&host, "one", "/etc/resolv.conf")?;
+    ensure!(conf.starts_with("nameserver 10.7.0.1\nnameserver 10.8.0.1\nnameserver fd00:8::1\n"), "{conf}");
+    host.ok(&["network", "disconnect", "back", "one"])?;
+    assert_eq!(file(&host, "one", "/etc/hosts")?, format!("{}\n192.0.2.1 mine", before.1));
+    assert_eq!(file(&host, "one", "/etc/resolv.conf")?, before.2);
+    assert_eq!(inodes()?, before.0, "rewritten in place");
+
+    // A resolv.conf of somebody's own is theirs, until the next start.
+    host.ok(&["exec", "one", "--", "sh", "-c", "echo 'nameserver 192.0.2.53' >/etc/resolv.conf"])?;
+    host.ok(&["network", "connect", "back", "one"])?;
+    assert_eq!(file(&host, "one", "/etc/resolv.conf")?, "nameserver 192.0.2.53");
+    host.ok(&["network", "disconnect", "back", "one"])?;
+    host.ok(&["restart", "-t", "0", "one"])?;
+    assert_eq!(file(&host, "one", "/etc/resolv.conf")?, before.2);
+    ensure!(!file(&host, "one", "/etc/hosts")?.contains("mine"));
+
+    let other = Namespace::new("other")?;
+    let path = other.path().to_string_lossy().into_owned();
+    host.ok(&attach(&path, &["--network", "web"]))?;
+    host.ok(&["network", "connect", "back", "guest"])?;
+    let there = host.address("guest", "back", "IPAddress")?;
+    ensure!(seen(&other, &["cat", "/etc/hosts"])?.contains(&format!("{there}\tguest")));
+    host.ok(&["network", "disconnect", "back", "guest"])?;
+    ensure!(!seen(&other, &["cat", "/etc/hosts"])?.contains("10.8.0"));
+    host.finish()
+}

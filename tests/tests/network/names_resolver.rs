@@ -124,6 +124,28 @@ fn nothing_of_an_internal_network_leaves_and_nothing_about_our_own_names() -> Re
 }
 
 #[test]
+fn a_container_of_an_internal_network_asks_outside_while_it_is_on_another_one() -> Result<()> {
+    let host = Host::new()?;
+    let outside = Upstream::new(&host.client, CLIENT4, &["who.example=203.0.113.1"])?;
+    host.ok(&["network", "create", "--internal", "closed"])?;
+    host.ok(&["network", "create", "open"])?;
+    run(&host, &["--name", "one", "--network", "closed"], &LASTING)?;
+    run(&host, &["--name", "mate", "--network", "closed"], &LASTING)?;
+    run(&host, &["--name", "other", "--network", "open"], &LASTING)?;
+    let (mate, other) = (host.address("mate", "closed", "IPAddress")?, host.address("other", "open", "IPAddress")?);
+    for _ in 0..2 {
+        ensure!(dig(&host, "one", &["who.example"])?.contains("status: SERVFAIL"));
+        ensure!(dig(&host, "one", &["other"])?.contains("status: SERVFAIL"));
+        host.ok(&["network", "connect", "open", "one"])?;
+        assert_eq!(address(&host, "one", "who.example")?, "203.0.113.1");
+        assert_eq!((address(&host, "one", "mate")?, address(&host, "one", "other")?), (mate.clone(), other.clone()));
+        host.ok(&["network", "disconnect", "open", "one"])?;
+    }
+    ensure!(outside.asked()?.len() == 2);
+    host.finish()
+}
+
+#[test]
 fn an_internal_network_may_have_a_name_server_of_its_own() -> Result<()> {
     let host = Host::new()?;
     host.ok(&["network", "create", "--internal", "--subnet", "10.7.0.0/24", "closed"])?;
