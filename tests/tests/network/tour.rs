@@ -47,7 +47,9 @@ fn steps(page: &str) -> Vec<Step<'_>> {
 fn matches(said: &[&str], printed: &[&str]) -> bool {
     match said.split_first() {
         None => printed.is_empty(),
-        Some((&ANYTHING, rest)) => (0..=printed.len()).any(|skipped| matches(rest, &printed[skipped..])),
+        Some((&ANYTHING, rest)) => {
+            matches(rest, printed) || printed.split_first().is_some_and(|(_, others)| matches(said, others))
+        }
         Some((line, rest)) => {
             printed.split_first().is_some_and(|(first, others)| is_like(line, first) && matches(rest, others))
         }
