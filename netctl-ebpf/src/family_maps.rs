@@ -6,14 +6,15 @@ use aya_ebpf::{
 };
 use netctl_common::{
     abi::{
-        AddressKey, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6, Publication, PublicationKey,
+        AddressKey, AllowedSource, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6, Publication,
+        PublicationKey, RULE_BITS,
     },
     datapath::{Family, RouteQuery, V4, V6},
 };
 
 use crate::maps::{
-    ADDRESSES4, ADDRESSES6, FLOW_KEYS4, FLOW_KEYS6, FLOWS4, FLOWS6, FRAGMENT_RING4, FRAGMENT_RING6, FRAGMENTS4,
-    FRAGMENTS6, PUBLICATIONS4, PUBLICATIONS6, SOURCES, SUBNETS4, SUBNETS6,
+    ADDRESSES4, ADDRESSES6, ALLOWED4, ALLOWED6, FLOW_KEYS4, FLOW_KEYS6, FLOWS4, FLOWS6, FRAGMENT_RING4, FRAGMENT_RING6,
+    FRAGMENTS4, FRAGMENTS6, PUBLICATIONS4, PUBLICATIONS6, SOURCES, SUBNETS4, SUBNETS6,
 };
 
 /// The maps of one family.
@@ -22,6 +23,7 @@ pub trait FamilyMaps: Family {
     fn addresses() -> &'static HashMap<AddressKey<Self::Address>, u32>;
     fn network(address: Self::Address) -> Option<u32>;
     fn publications() -> &'static HashMap<PublicationKey<Self::Address>, Publication>;
+    fn is_allowed(rule: u32, source: Self::Address) -> bool;
     fn flow_keys() -> &'static HashMap<FlowKey<Self::Address>, FlowReference>;
     fn flows() -> &'static Array<Flow<Self::Address>>;
     fn fragments() -> &'static HashMap<FragmentKey<Self::Address>, FragmentPorts>;
@@ -49,6 +51,11 @@ impl FamilyMaps for V4 {
     #[inline(always)]
     fn publications() -> &'static HashMap<PublicationKey<Ip4>, Publication> {
         &PUBLICATIONS4
+    }
+
+    #[inline(always)]
+    fn is_allowed(rule: u32, source: Ip4) -> bool {
+        ALLOWED4.get(Key::new(RULE_BITS + 32, AllowedSource { rule, address: source })).is_some()
     }
 
     #[inline(always)]
@@ -134,6 +141,19 @@ impl FamilyMaps for V6 {
     }
 
     #[inline(always)]
+    fn is_allowed(rule: u32, source: Ip6) -> bool {
+        let mut key = AllowedKey6 { prefix: 0, rule: 0, address: [0; 4] };
+        // SAFETY: the places are fields of a local.
+        unsafe {
+            (&raw mut key.prefix).write_volatile(RULE_BITS + 128);
+            (&raw mut key.rule).write_volatile(rule);
+        }
+        write_words(&mut key.address, source);
+        // SAFETY: the layouts are the same.
+        ALLOWED6.get(unsafe { &*(&raw const key).cast::<Key<AllowedSource<[u32; 4]>>>() }).is_some()
+    }
+
+    #[inline(always)]
     fn flow_keys() -> &'static HashMap<FlowKey<Ip6>, FlowReference> {
         &FLOW_KEYS6
     }
@@ -196,6 +216,14 @@ impl FamilyMaps for V6 {
 #[repr(C, align(8))]
 struct PrefixKey6 {
     prefix: u32,
+    address: [u32; 4],
+}
+
+/// `Key<AllowedSource<[u32; 4]>>` at an aligned place.
+#[repr(C, align(8))]
+struct AllowedKey6 {
+    prefix: u32,
+    rule: u32,
     address: [u32; 4],
 }
 

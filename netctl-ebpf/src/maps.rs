@@ -6,11 +6,11 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap},
 };
 use netctl_common::abi::{
-    AddressKey, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, HeldPort,
-    HostPeers, Ip4, Ip6, LongWord, Publication, PublicationKey, Settings, SourceAddress, Traffic,
+    AddressKey, AllowedSource, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts,
+    HeldPort, HostPeers, Ip4, Ip6, LongWord, Publication, PublicationKey, Settings, SourceAddress, Traffic,
     maps::{
-        COUNTERS_MAX, ENDPOINTS_MAX, FLOWS_MAX, FRAGMENT_PART_SIZE, FRAGMENT_PARTS, HOST_ADDRESSES_MAX, HOST_PEERS_MAX,
-        INTERFACES_MAX, PUBLICATIONS_MAX, SUBNETS_MAX,
+        ALLOWED_MAX, COUNTERS_MAX, ENDPOINTS_MAX, FLOWS_MAX, FRAGMENT_PART_SIZE, FRAGMENT_PARTS, HOST_ADDRESSES_MAX,
+        HOST_PEERS_MAX, INTERFACES_MAX, PUBLICATIONS_MAX, SUBNETS_MAX,
     },
 };
 
@@ -72,3 +72,7 @@ pub static HOST_ADDRESSES6: HashMap<Ip6, u32> = HashMap::pinned(HOST_ADDRESSES_M
 pub static HELD_PORTS: HashMap<HeldPort, u32> = HashMap::pinned(2 * PUBLICATIONS_MAX, BPF_F_NO_PREALLOC);
 #[map]
 pub static HOST_PEERS: HashMap<u64, HostPeers> = HashMap::pinned(HOST_PEERS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static ALLOWED4: LpmTrie<AllowedSource<Ip4>, u32> = LpmTrie::pinned(ALLOWED_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static ALLOWED6: LpmTrie<AllowedSource<[u32; 4]>, u32> = LpmTrie::pinned(ALLOWED_MAX, BPF_F_NO_PREALLOC);

@@ -69,6 +69,11 @@ impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
     }
 
     #[inline(always)]
+    fn is_allowed(&self, rule: u32, source: F::Address) -> bool {
+        F::is_allowed(rule, source)
+    }
+
+    #[inline(always)]
     fn flow_reference(&self, key: &FlowKey<F::Address>) -> Option<FlowReference> {
         // SAFETY: as for `slot`; a reused record is told by its version.
         unsafe { F::flow_keys().get(key).copied() }

@@ -9,6 +9,8 @@ pub const ENDPOINTS_MAX: u32 = 8192;
 pub const FLOWS_MAX: u32 = 131_072;
 /// How many publications each family holds.
 pub const PUBLICATIONS_MAX: u32 = 131_072;
+/// How many prefixes of source addresses the rules of each family hold.
+pub const ALLOWED_MAX: u32 = 65_536;
 /// How many subnets each family holds.
 pub const SUBNETS_MAX: u32 = 4096;
 /// How many parts the ring of fragmented packets has; senders are spread over them, those inside over the lower half.
@@ -97,9 +99,13 @@ pub const HOST_PEERS: &str = "HOST_PEERS";
 
 /// The programs that are reached by tail calls.
 pub const STAGES: &str = "STAGES";
+/// Rule and prefix of source addresses to 1.
+pub const ALLOWED4: &str = "ALLOWED4";
+/// Rule and prefix of source addresses to 1.
+pub const ALLOWED6: &str = "ALLOWED6";
 
 /// Every map, in the order of creation.
-pub const ALL: [&str; 28] = [
+pub const ALL: [&str; 30] = [
     SETTINGS,
     ENDPOINTS,
     INTERFACES,
@@ -128,4 +134,6 @@ pub const ALL: [&str; 28] = [
     HELD_PORTS,
     HOST_PEERS,
     STAGES,
+    ALLOWED4,
+    ALLOWED6,
 ];

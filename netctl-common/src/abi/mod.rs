@@ -20,7 +20,7 @@ pub use endpoint::{AddressKey, Endpoint, endpoint_flags};
 pub use flow::{End, Flow, FlowKey, FlowReference, FlowState, OUTSIDE, Scope, flow_state};
 pub use fragment::{FragmentKey, FragmentPorts};
 pub use host::{HeldPort, HostPeer, HostPeers, PEERS_OF_SOCKET};
-pub use publication::{Publication, PublicationKey};
+pub use publication::{AllowedSource, Publication, PublicationKey, RULE_BITS};
 pub use reason::{Outcome, Reason};
 pub use settings::{EARNS_ERROR_MARK, Settings, SourceAddress, settings_flags};
 pub use word::{LongWord, Shared, Word};

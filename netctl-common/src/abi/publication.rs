@@ -32,7 +32,26 @@ pub struct Publication {
     /// The format of this value: 1.
     pub format: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: u8,
+    /// Whose [`AllowedSource`]s may reach it; 0 is everybody.
+    pub rule: u32,
 }
 
 const _: () = assert!(size_of::<Publication>() == 16);
+
+/// A prefix of source addresses that a rule lets through: the rule's number counts as the first 32 bits of the prefix.
+/// IPv4 addresses are `Ip4`, IPv6 addresses four words as they lie in memory.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct AllowedSource<A> {
+    /// The rule, as in [`Publication::rule`].
+    pub rule: u32,
+    /// The prefix; bits behind its length do not count.
+    pub address: A,
+}
+
+/// How many bits of the prefix are the rule's.
+pub const RULE_BITS: u32 = 32;
+
+const _: () = assert!(size_of::<AllowedSource<super::Ip4>>() == 8);
+const _: () = assert!(size_of::<AllowedSource<[u32; 4]>>() == 20);

@@ -132,6 +132,8 @@ reasons! {
     RewriteFailed = 93, "rewrite_failed", Dropped;
     /// The engine has not written its settings yet.
     NotConfigured = 94, "not_configured", Dropped;
+    /// To a published port that is only for other source addresses.
+    SourceNotAllowed = 95, "source_not_allowed", Dropped;
 }
 
 #[cfg(test)]

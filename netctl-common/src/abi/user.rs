@@ -28,6 +28,8 @@ pod!(
     FragmentKey<Ip4>,
     FragmentKey<Ip6>,
     FragmentPorts,
+    AllowedSource<Ip4>,
+    AllowedSource<[u32; 4]>,
     Publication,
     PublicationKey<Ip4>,
     PublicationKey<Ip6>,

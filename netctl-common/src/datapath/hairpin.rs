@@ -31,6 +31,9 @@ pub fn begin<F: Family, T: Tables<F>>(
         return Begun::refused(Reason::SpoofedSource);
     }
     let itself = publication.slot == sender.slot;
+    if !itself && !publish::is_allowed(tables, publication, parsed.source) {
+        return Begun::refused(Reason::SourceNotAllowed);
+    }
     let client = if itself { F::gateway(sender.endpoint) } else { parsed.source };
     let flow = NewFlow {
         original: parsed.key(Scope::network(sender.endpoint.network, parsed.protocol)),

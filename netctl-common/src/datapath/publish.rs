@@ -63,6 +63,9 @@ pub fn begin<F: Family, T: Tables<F>>(
     if tables.network(parsed.source).is_some() {
         return Begun::refused(Reason::SpoofedSource);
     }
+    if !is_allowed(tables, publication, parsed.source) {
+        return Begun::refused(Reason::SourceNotAllowed);
+    }
     let flow = NewFlow {
         original: parsed.key(Scope::outside(parsed.protocol)),
         translated: translated::<F>(publication, server, parsed, parsed.source),
@@ -70,6 +73,12 @@ pub fn begin<F: Family, T: Tables<F>>(
         responder: End { slot: publication.slot, generation: publication.generation },
     };
     conntrack::begin(tables, settings, &flow, PortChoice::KeepIfFree, now)
+}
+
+/// Whether the port is published for that client.
+#[inline(always)]
+pub fn is_allowed<F: Family, T: Tables<F>>(tables: &T, publication: &Publication, client: F::Address) -> bool {
+    publication.rule == 0 || tables.is_allowed(publication.rule, client)
 }
 
 /// The tuple that the server sees.

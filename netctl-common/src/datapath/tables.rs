@@ -74,6 +74,8 @@ pub trait Tables<F: Family> {
     fn network(&self, address: F::Address) -> Option<u32>;
     /// What is published there.
     fn publication(&self, key: &PublicationKey<F::Address>) -> Option<&Publication>;
+    /// Whether a rule lets the source address through.
+    fn is_allowed(&self, rule: u32, source: F::Address) -> bool;
 
     /// What a tuple leads to.
     fn flow_reference(&self, key: &FlowKey<F::Address>) -> Option<FlowReference>;

@@ -37,6 +37,8 @@ pub struct MemoryTables<F: Family> {
     pub subnets: Vec<(IpAddr, u8, u32)>,
     /// Published ports.
     pub publications: HashMap<PublicationKey<F::Address>, Publication>,
+    /// Rule, prefix of source addresses, and its length in bits.
+    pub allowed: Vec<(u32, IpAddr, u8)>,
     /// The host's routes.
     pub routes: Vec<RouteEntry>,
     /// The tuples that a socket of the host receives.
@@ -74,6 +76,7 @@ impl<F: TestFamily> MemoryTables<F> {
             slots: F::addresses(world).iter().copied().collect(),
             subnets: F::subnets(world).iter().map(subnet).collect(),
             publications: F::publications(world).iter().copied().collect(),
+            allowed: world.allowed.clone(),
             routes: world.routes.clone(),
             host_sockets: HashSet::new(),
             flow_keys: RefCell::default(),
@@ -124,6 +127,11 @@ impl<F: TestFamily> Tables<F> for MemoryTables<F> {
 
     fn publication(&self, key: &PublicationKey<F::Address>) -> Option<&Publication> {
         self.publications.get(key)
+    }
+
+    fn is_allowed(&self, rule: u32, source: F::Address) -> bool {
+        let mut of_rule = self.allowed.iter().filter(|(other, _, _)| *other == rule);
+        of_rule.any(|&(_, prefix, length)| covers(prefix, length, F::to_ip(source)))
     }
 
     fn flow_reference(&self, key: &FlowKey<F::Address>) -> Option<FlowReference> {

@@ -78,6 +78,8 @@ pub struct World {
     pub publications4: Vec<(PublicationKey<Ip4>, Publication)>,
     /// Published ports.
     pub publications6: Vec<(PublicationKey<Ip6>, Publication)>,
+    /// Rule, prefix of source addresses, and its length in bits.
+    pub allowed: Vec<(u32, IpAddr, u8)>,
     /// The host's routes.
     pub routes: Vec<RouteEntry>,
     /// Packets that went before, in order.
@@ -121,6 +123,7 @@ impl World {
             subnets6: vec![(six("fd00:30::"), 64, NETWORK), (six("fd00:31::"), 64, OTHER_NETWORK)],
             publications4: Vec::new(),
             publications6: Vec::new(),
+            allowed: Vec::new(),
             routes: routes(),
             earlier: Vec::new(),
         };
@@ -177,6 +180,15 @@ impl World {
                 self.publications6.push((key, publication));
             }
         }
+    }
+
+    /// Lets only source addresses of a prefix reach what is published on a port, by a rule of that number.
+    pub fn restrict(&mut self, port: u16, rule: u32, prefix: &str, length: u8) {
+        let port = Be16::new(port);
+        let of4 = self.publications4.iter_mut().filter(|(key, _)| key.port == port).map(|(_, to)| to);
+        let of6 = self.publications6.iter_mut().filter(|(key, _)| key.port == port).map(|(_, to)| to);
+        of4.chain(of6).for_each(|publication| publication.rule = rule);
+        self.allowed.push((rule, ip(prefix), length));
     }
 
     /// Makes the masquerade port [`MASQUERADE_BASE`], always.

@@ -2,7 +2,7 @@
 
 use netctl_common::abi::Reason;
 use netctl_common::testkit::{CLIENT, CLIENT6, Host, MASQUERADE_BASE, World, answer_to, datagram, ip, mac};
-use netctl_common::testkit::{GATEWAY_MAC, Hook, PEER, checksums_are_right};
+use netctl_common::testkit::{GATEWAY_MAC, Hook, PEER, PEER6, checksums_are_right};
 use netctl_common::wire::transport::{ACK, SYN, TCP};
 
 use crate::expectations::{
@@ -164,4 +164,21 @@ fn a_publication_of_a_slots_previous_tenant_is_dead() {
     let mut host = Host::new(&world);
     host.change_endpoint(1, |endpoint| endpoint.generation += 1);
     assert_passed(&outside(&host, &datagram(CLIENT, HOST).tcp(1, 7000, SYN)), Reason::NotOurs);
+}
+
+#[test]
+fn a_restricted_port_is_for_its_sources_alone() {
+    let mut world = World::new();
+    world.restrict(8080, 3, "203.0.113.0", 24);
+    world.restrict(8080, 3, "2001:db8:9::", 48);
+    let host = Host::new(&world);
+    assert_delivered(&outside(&host, &datagram(CLIENT, HOST).tcp(40_000, 8080, SYN)), Reason::Published, 2);
+    assert_delivered(&outside(&host, &datagram(CLIENT6, HOST6).tcp(40_000, 8080, SYN)), Reason::Published, 2);
+    for (client, address) in [(PEER, HOST), (PEER6, HOST6)] {
+        let refused = outside(&host, &datagram(client, address).tcp(40_000, 8080, SYN));
+        assert_dropped(&refused, Reason::SourceNotAllowed);
+    }
+    assert_dropped(&from(&host, 3, &datagram("172.31.0.2", HOST).tcp(40_000, 8080, SYN)), Reason::SourceNotAllowed);
+    assert_delivered(&from(&host, 2, &datagram("172.30.0.3", HOST).tcp(40_000, 8080, SYN)), Reason::Hairpin, 2);
+    assert_delivered(&outside(&host, &datagram(PEER, HOST).udp(40_000, 5353)), Reason::Published, 2);
 }

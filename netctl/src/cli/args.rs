@@ -233,9 +233,15 @@ pub struct Connection {
     /// A label
     #[arg(long, value_name = "KEY=VALUE")]
     pub label: Vec<String>,
-    /// Publish a port: [HOSTIP:][HOSTPORT:]PORT[/tcp|udp]
+    /// Publish a port: [HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp][,from=CIDR]
     #[arg(short, long, value_name = "PORT")]
     pub publish: Vec<String>,
+    /// Publish every exposed port at a free port of the host
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+    /// A port that the container serves: PORT[-END][/tcp|udp]
+    #[arg(long, value_name = "PORT")]
+    pub expose: Vec<String>,
 }
 
 #[derive(Debug, Args)]

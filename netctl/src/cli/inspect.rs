@@ -42,6 +42,12 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
         Origin::Attached { .. } => (Vec::new(), None),
     };
     let bindings = port_map(&endpoints);
+    let mut ports = bindings.clone();
+    for (port, protocol) in container.merely_exposed() {
+        ports.insert(format!("{port}/{protocol}"), Value::Null);
+    }
+    let exposed: Map<_, _> =
+        container.exposed.iter().map(|(port, protocol)| (format!("{port}/{protocol}"), json!({}))).collect();
     let running = container.state.status == Status::Running;
     Ok(json!({
         "Id": container.id,
@@ -57,6 +63,7 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
         "Config": {
             "Hostname": container.hostname,
             "Domainname": container.domainname,
+            "ExposedPorts": exposed,
             "Cmd": command,
             "Labels": container.labels,
         },
@@ -72,7 +79,7 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
         "LogPath": log.map(|path| path.display().to_string()).unwrap_or_default(),
         "NetworkSettings": {
             "SandboxKey": sandbox(container),
-            "Ports": bindings,
+            "Ports": ports,
             "Networks": networks(engine, container, &endpoints)?,
         },
     }))
@@ -86,7 +93,7 @@ fn sandbox(container: &Container) -> String {
     }
 }
 
-fn port_map(endpoints: &[Endpoint]) -> Value {
+fn port_map(endpoints: &[Endpoint]) -> Map<String, Value> {
     let mut map = Map::new();
     for ((port, protocol), places) in Container::bindings(endpoints) {
         let places: Vec<_> = places
@@ -95,7 +102,7 @@ fn port_map(endpoints: &[Endpoint]) -> Value {
             .collect();
         map.insert(format!("{port}/{protocol}"), places.into());
     }
-    Value::Object(map)
+    map
 }
 
 fn networks(engine: &Engine, container: &Container, endpoints: &[Endpoint]) -> Result<Value> {

@@ -1,10 +1,13 @@
 //! Options with a form of their own: KEY=VALUE, MAC addresses, networks with their settings, ports.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::IpAddr,
+};
 
 use netctl::{
     engine::{Error, NetworkChoice, Result, RunSpec},
-    model::{Dns, EndpointOptions, PortError, PortSpec, Sysctls, hostname},
+    model::{self, ContainerPort, Dns, EndpointOptions, PortSpec, Sysctls, hostname},
 };
 
 use super::args::{Attach, Connection, Run};
@@ -59,33 +62,45 @@ fn spec(name: Option<&str>, host: Option<&str>, domain: Option<&str>, connection
     let host = complaints.take(read("hostname", host));
     let domain = complaints.take(read("domainname", domain));
     let networks = complaints.take(networks(connection));
-    let ports = complaints.take(ports(&connection.publish));
+    let ports = complaints.take(ports(connection));
     let Connection { dns, dns_search, dns_option, add_host, .. } = connection;
     let dns = complaints.take(Dns::parse(dns, dns_search, dns_option, add_host).map_err(Error::Dns));
     let sysctls = complaints.take(Sysctls::parse(&connection.sysctl).map_err(Error::Sysctls));
     complaints.tell()?;
+    let (ports, exposed) = ports.unwrap_or_default();
     Ok(RunSpec {
         name: name.flatten(),
         hostname: host.flatten(),
         domainname: domain.flatten(),
         networks: networks.unwrap_or_default(),
-        ports: ports.unwrap_or_default(),
+        ports,
+        exposed,
         labels: pairs(&connection.label),
         dns: dns.unwrap_or_default(),
         sysctls: sysctls.unwrap_or_default(),
     })
 }
 
-/// The ports of all `-p` options; every one that is wrong is told.
-fn ports(items: &[String]) -> Result<Vec<PortSpec>> {
-    let (mut ports, mut errors): (Vec<PortSpec>, Vec<PortError>) = (Vec::new(), Vec::new());
-    for item in items {
-        match PortSpec::parse(item) {
-            Ok(specs) => ports.extend(specs),
-            Err(error) => errors.push(error),
-        }
+/// The ports that are published and those that are exposed; every option that is wrong is told.
+fn ports(connection: &Connection) -> Result<(Vec<PortSpec>, Vec<ContainerPort>)> {
+    let (mut ports, mut exposed, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for item in &connection.publish {
+        PortSpec::parse(item).map_or_else(|error| errors.push(error), |specs| ports.extend(specs));
     }
-    if errors.is_empty() { Ok(ports) } else { Err(Error::Ports(errors)) }
+    for item in &connection.expose {
+        model::exposed(item).map_or_else(|error| errors.push(error), |more| exposed.extend(more));
+    }
+    if !errors.is_empty() {
+        return Err(Error::Ports(errors));
+    }
+    exposed.sort_unstable();
+    exposed.dedup();
+    if connection.publish_all {
+        // One that is published by hand already needs no other port.
+        let by_hand: HashSet<_> = ports.iter().map(|spec| (spec.port, spec.protocol)).collect();
+        ports.extend(exposed.iter().filter(|port| !by_hand.contains(port)).map(|port| PortSpec::anywhere(*port)));
+    }
+    Ok((ports, exposed))
 }
 
 /// The networks of `--network` and of the options for the first one; every one that is wrong is told.

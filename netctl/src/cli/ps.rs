@@ -151,20 +151,23 @@ fn object(found: &Found, id: &str, names: &HashMap<Id, Name>, command_length: us
         "Networks": networks.join(","),
         "Status": status,
         "State": state(container.state.status),
-        "Ports": ports(endpoints),
+        "Ports": ports(container, endpoints),
         "Command": command(container, command_length),
         "Labels": labels(&container.labels),
         "CreatedAt": container.created,
     })
 }
 
-fn ports(endpoints: &[Endpoint]) -> String {
+fn ports(container: &Container, endpoints: &[Endpoint]) -> String {
     let mut ports = Vec::new();
     for ((port, protocol), places) in Container::bindings(endpoints) {
         for place in places {
             let host = std::net::SocketAddr::new(place.host_ip, place.host_port);
             ports.push(format!("{host}->{port}/{protocol}"));
         }
+    }
+    if container.state.status == Status::Running {
+        ports.extend(container.merely_exposed().map(|(port, protocol)| format!("{port}/{protocol}")));
     }
     ports.join(", ")
 }

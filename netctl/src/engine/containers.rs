@@ -10,8 +10,8 @@ use crate::{
     failpoint::failpoint,
     kernel::{Netns, start_time, sysctl},
     model::{
-        Attachment, Candidate, Container, Dns, Driver, Endpoint, EndpointOptions, EngineName, Id, Name, Network,
-        Origin, PortSpec, State, Status, SysctlError, Sysctls,
+        Attachment, Candidate, Container, ContainerPort, Dns, Driver, Endpoint, EndpointOptions, EngineName, Id, Name,
+        Network, Origin, PortSpec, State, Status, SysctlError, Sysctls,
     },
     store::Phase,
 };
@@ -44,6 +44,8 @@ pub struct RunSpec {
     pub networks: Vec<NetworkChoice>,
     /// The ports to publish.
     pub ports: Vec<PortSpec>,
+    /// The ports that it serves, published or not.
+    pub exposed: Vec<ContainerPort>,
     /// Its domain name.
     pub domainname: Option<String>,
     /// What it asks of names.
@@ -131,6 +133,7 @@ impl Engine {
             network_mode: mode,
             attachments,
             ports: spec.ports,
+            exposed: spec.exposed,
             state: State { status: Status::Created, pid: 0, start: 0, exit_code: 0 },
             labels: spec.labels,
         };

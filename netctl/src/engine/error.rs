@@ -141,6 +141,14 @@ pub enum Error {
     /// A host address is none of the host's.
     #[error("cannot publish on {0}: it is not an address of this host")]
     NotOurAddress(std::net::IpAddr),
+    /// All ports of a range are taken.
+    #[error("all host ports from {first} to {last} are in use; choose another range")]
+    RangeInUse {
+        /// The first.
+        first: u16,
+        /// The last.
+        last: u16,
+    },
     /// No host port is free.
     #[error("no free host port for {0}; name one")]
     NoFreePort(u16),
@@ -312,6 +320,7 @@ impl Error {
             | Self::PortInUse { .. }
             | Self::NotOurAddress(_)
             | Self::NoFreePort(_)
+            | Self::RangeInUse { .. }
             | Self::AlreadyAttached(_)
             | Self::InterfaceExists(_)
             | Self::InterfacesExhausted(_)

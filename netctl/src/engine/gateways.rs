@@ -66,7 +66,7 @@ impl Engine {
                 let mut planned = Vec::new();
                 for (network, ipv6) in [(gained4, false), (gained6, true)] {
                     if let Some(network) = network {
-                        let known: Vec<_> = held.iter().chain(&planned).copied().collect();
+                        let known: Vec<_> = held.iter().chain(&planned).cloned().collect();
                         planned.extend(self.plan_family(&network.publications(&container.ports), ipv6, &known)?);
                     }
                 }
@@ -120,13 +120,13 @@ fn check_families(ports: &[PortSpec], has4: bool, has6: bool) -> Result<()> {
 
 fn suitable(ports: &[PortSpec], has4: bool, has6: bool) -> Vec<PortSpec> {
     let is_suitable = |port: &&PortSpec| port.host_ip.is_none_or(|ip| if ip.is_ipv6() { has6 } else { has4 });
-    ports.iter().filter(is_suitable).copied().collect()
+    ports.iter().filter(is_suitable).cloned().collect()
 }
 
 fn like_known(port: &PortSpec, known: &[Published]) -> PortSpec {
     let is_alike = |other: &&Published| other.port == port.port && other.protocol == port.protocol;
     let host_port = known.iter().find(is_alike).map(|other| other.host_port);
-    PortSpec { host_port: port.host_port.or(host_port.filter(|_| port.host_ip.is_none())), ..*port }
+    PortSpec { host_port: port.host_port.or(host_port.filter(|_| port.host_ip.is_none())), ..port.clone() }
 }
 
 fn candidates<'a>(container: &Container, endpoints: &[Endpoint], networks: &'a [Network]) -> Vec<Candidate<'a>> {

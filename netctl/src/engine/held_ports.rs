@@ -50,8 +50,10 @@ impl Engine {
                 generation: endpoint.generation,
                 port: Be16::new(published.port),
                 format: 1,
+                rule: published.rule,
                 ..Publication::default()
             };
+            published.from.iter().try_for_each(|prefix| maps.allow(published.rule, *prefix))?;
             maps.publish(published.host_ip, published.host_port, published.protocol.number(), to)?;
             maps.hold(held_port(published))?;
         }
@@ -90,6 +92,9 @@ impl Engine {
         let maps = self.plane().maps();
         for published in &endpoint.published {
             maps.unpublish(published.host_ip, published.host_port, published.protocol.number())?;
+            if !needed.iter().any(|other| other.rule == published.rule) {
+                published.from.iter().try_for_each(|prefix| maps.disallow(published.rule, *prefix))?;
+            }
             let port = held_port(published);
             if !needed_ports.contains(&port) {
                 maps.release(port)?;

@@ -184,7 +184,7 @@ impl Engine {
 
     /// Ports of an endpoint that leaves go to the one that leads out after it.
     fn hand_over_ports(&self, left: &Container, leaving: &[Endpoint], staying: &mut [Endpoint]) -> Result<()> {
-        let ports = leaving.iter().flat_map(|endpoint| endpoint.published.iter().copied());
+        let ports = leaving.iter().flat_map(|endpoint| endpoint.published.iter().cloned());
         if let Some(first) = staying.first_mut() {
             first.published.extend(ports);
         }
@@ -231,7 +231,7 @@ impl Engine {
 /// What of a leaving endpoint's ports nobody else has taken over: they go with it.
 fn kept(leaving: &Endpoint, staying: &[Endpoint]) -> Vec<Published> {
     let is_taken_over = |port: &&Published| staying.iter().any(|other| other.published.contains(port));
-    leaving.published.iter().filter(|port| !is_taken_over(port)).copied().collect()
+    leaving.published.iter().filter(|port| !is_taken_over(port)).cloned().collect()
 }
 
 fn check_connection(container: &Container, network: &Network) -> Result<()> {

@@ -24,18 +24,18 @@ impl Engine {
         let mut planned = Vec::new();
         for spec in specs {
             let addresses = self.host_addresses(spec, has_ipv4, has_ipv6)?;
-            let port = match spec.host_port {
-                Some(port) => {
-                    for address in &addresses {
-                        self.check(&taken, *address, port, spec.protocol)?;
-                    }
-                    port
-                }
-                None => self.free_port(&taken, &addresses, spec)?,
-            };
+            let port = self.choose_port(&taken, &addresses, spec)?;
+            let rule = if spec.from.is_empty() { 0 } else { self.next_number("rule")? };
             for address in addresses {
                 taken.insert((address, port, spec.protocol));
-                planned.push(Published { host_ip: address, host_port: port, port: spec.port, protocol: spec.protocol });
+                planned.push(Published {
+                    host_ip: address,
+                    host_port: port,
+                    port: spec.port,
+                    protocol: spec.protocol,
+                    from: spec.from.clone(),
+                    rule,
+                });
             }
         }
         Ok(planned)
@@ -82,16 +82,24 @@ impl Engine {
         self.claim(address, port, protocol).map(drop)
     }
 
-    fn free_port(
+    /// The port that was asked for, or one that is free: of the range that was asked for, else of the dynamic ones.
+    fn choose_port(
         &self,
         taken: &HashSet<(IpAddr, u16, Protocol)>,
         addresses: &[IpAddr],
         spec: &PortSpec,
     ) -> Result<u16> {
-        let is_free =
-            |port: &u16| addresses.iter().all(|address| self.check(taken, *address, *port, spec.protocol).is_ok());
-        let start = fastrand::u16(EPHEMERAL);
-        let mut candidates = (start..=*EPHEMERAL.end()).chain(*EPHEMERAL.start()..start);
-        candidates.find(is_free).ok_or(Error::NoFreePort(spec.port))
+        let free = |port: u16| addresses.iter().try_for_each(|ip| self.check(taken, *ip, port, spec.protocol));
+        match (spec.host_port, spec.host_port_end) {
+            (Some(port), None) => free(port).map(|()| port),
+            (Some(first), Some(last)) => {
+                (first..=last).find(|port| free(*port).is_ok()).ok_or(Error::RangeInUse { first, last })
+            }
+            (None, _) => {
+                let start = fastrand::u16(EPHEMERAL);
+                let mut candidates = (start..=*EPHEMERAL.end()).chain(*EPHEMERAL.start()..start);
+                candidates.find(|port| free(*port).is_ok()).ok_or(Error::NoFreePort(spec.port))
+            }
+        }
     }
 }

@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Dns, EndpointOptions, Id, Name, PortSpec, Protocol, Sysctls};
+use super::{ContainerPort, Dns, EndpointOptions, Id, Name, PortSpec, Protocol, Sysctls};
 
 /// Whose container it is.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
@@ -125,6 +126,9 @@ pub struct Container {
     pub attachments: Vec<Attachment>,
     /// The ports that were asked for.
     pub ports: Vec<PortSpec>,
+    /// The ports that it says it serves, published or not.
+    #[serde(default)]
+    pub exposed: Vec<ContainerPort>,
     /// How it is.
     pub state: State,
     /// Labels.
@@ -136,7 +140,7 @@ pub struct Container {
 const NAMED_NETNS: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
 /// A published port, with everything chosen.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
 pub struct Published {
     /// The host's address; unspecified is every address of that family.
     pub host_ip: IpAddr,
@@ -146,6 +150,12 @@ pub struct Published {
     pub port: u16,
     /// The protocol.
     pub protocol: Protocol,
+    /// Who may reach it; nobody else may where it is not empty.
+    #[serde(default)]
+    pub from: Vec<IpNet>,
+    /// The number of the rule that says so in the data plane, 0 where there is none.
+    #[serde(default)]
+    pub rule: u32,
 }
 
 /// A container's live place on a network.
@@ -213,11 +223,17 @@ impl Container {
         self.attachments.iter().any(Attachment::has_endpoint)
     }
 
+    /// The ports that are exposed, and published by nobody's wish.
+    pub fn merely_exposed(&self) -> impl Iterator<Item = ContainerPort> {
+        let asked = |port: &ContainerPort| self.ports.iter().any(|spec| (spec.port, spec.protocol) == *port);
+        self.exposed.iter().copied().filter(move |port| !asked(port))
+    }
+
     /// The ports that are published, by container port, in Docker's order.
     pub fn bindings(endpoints: &[Endpoint]) -> BTreeMap<(u16, Protocol), Vec<Published>> {
         let mut bindings: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for published in endpoints.iter().flat_map(|endpoint| &endpoint.published) {
-            bindings.entry((published.port, published.protocol)).or_default().push(*published);
+            bindings.entry((published.port, published.protocol)).or_default().push(published.clone());
         }
         bindings
     }

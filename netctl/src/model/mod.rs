@@ -12,6 +12,7 @@ mod name;
 mod network;
 mod options;
 mod port;
+mod port_error;
 mod subnet;
 mod sysctls;
 
@@ -28,6 +29,7 @@ pub use interface::is_interface_name;
 pub use name::{Name, NameError};
 pub use network::{BUILT_IN, Driver, Network, NetworkSpec, SpecError};
 pub use options::{GatewayMode, OptionError};
-pub use port::{PortError, PortSpec, Protocol};
+pub use port::{ContainerPort, PortSpec, Protocol, exposed};
+pub use port_error::PortError;
 pub use subnet::{SubnetError, ip_range, is_host_address, subnet};
 pub use sysctls::{SysctlError, Sysctls};

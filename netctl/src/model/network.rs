@@ -105,7 +105,7 @@ impl Network {
     /// Ports as they are published from here: the address that a publication leaves open is the driver option's.
     pub fn publications(&self, ports: &[PortSpec]) -> Vec<PortSpec> {
         let binding = self.host_binding();
-        ports.iter().map(|port| PortSpec { host_ip: port.host_ip.or(binding), ..*port }).collect()
+        ports.iter().map(|port| PortSpec { host_ip: port.host_ip.or(binding), ..port.clone() }).collect()
     }
 
     /// The subnet and gateway of one family.

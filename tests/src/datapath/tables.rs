@@ -1,5 +1,6 @@
 //! A world, written to the pinned maps and removed again.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -7,8 +8,8 @@ use aya::maps::{
     Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues, lpm_trie::Key as Prefix,
 };
 use netctl_common::abi::{
-    AddressKey, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6,
-    Publication, PublicationKey, Settings, SourceAddress, Traffic, maps,
+    AddressKey, AllowedSource, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts,
+    Ip4, Ip6, Publication, PublicationKey, RULE_BITS, Settings, SourceAddress, Traffic, maps,
 };
 use netctl_common::testkit::World;
 
@@ -39,7 +40,29 @@ impl Tables {
         self.insert(maps::PUBLICATIONS4, &world.publications4)?;
         self.insert(maps::PUBLICATIONS6, &world.publications6)?;
         self.insert_subnets(maps::SUBNETS4, &world.subnets4)?;
-        self.insert_subnets(maps::SUBNETS6, &world.subnets6)
+        self.insert_subnets(maps::SUBNETS6, &world.subnets6)?;
+        self.insert_allowed(world)
+    }
+
+    fn insert_allowed(&self, world: &World) -> Result<()> {
+        let mut allowed4 = self.trie::<AllowedSource<Ip4>>(maps::ALLOWED4)?;
+        let mut allowed6 = self.trie::<AllowedSource<[u32; 4]>>(maps::ALLOWED6)?;
+        for &(rule, prefix, length) in &world.allowed {
+            let bits = RULE_BITS + u32::from(length);
+            match prefix {
+                IpAddr::V4(ip) => {
+                    allowed4.insert(&Prefix::new(bits, AllowedSource { rule, address: ip.into() }), 1, 0)?;
+                }
+                IpAddr::V6(ip) => {
+                    let mut address = [0; 4];
+                    for (word, bytes) in address.iter_mut().zip(ip.octets().as_chunks::<4>().0) {
+                        *word = u32::from_ne_bytes(*bytes);
+                    }
+                    allowed6.insert(&Prefix::new(bits, AllowedSource { rule, address }), 1, 0)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Empties the hash maps; zeroes what worlds use of the arrays.
@@ -54,6 +77,8 @@ impl Tables {
         self.remove_all::<FragmentKey<Ip4>, FragmentPorts>(maps::FRAGMENTS4)?;
         self.remove_all::<FragmentKey<Ip6>, FragmentPorts>(maps::FRAGMENTS6)?;
         self.remove_all::<u32, SourceAddress>(maps::SOURCES)?;
+        self.remove_subnets::<AllowedSource<Ip4>>(maps::ALLOWED4)?;
+        self.remove_subnets::<AllowedSource<[u32; 4]>>(maps::ALLOWED6)?;
         self.remove_subnets::<Ip4>(maps::SUBNETS4)?;
         self.remove_subnets::<Ip6>(maps::SUBNETS6)?;
         self.zero(maps::FLOWS4, [0_u8; size_of::<Flow<Ip4>>()])?;

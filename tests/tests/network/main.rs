@@ -18,6 +18,7 @@ mod names_options;
 mod names_resolver;
 mod options;
 mod orphans;
+mod ports;
 mod prune;
 mod scene;
 mod tour;

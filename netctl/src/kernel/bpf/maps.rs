@@ -8,8 +8,8 @@ use std::{
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, lpm_trie::Key};
 use ipnet::IpNet;
 use netctl_common::abi::{
-    AddressKey, Counter, CounterKey, Endpoint, HeldPort, Ip4, Ip6, Publication, PublicationKey, Reason, Settings,
-    SourceAddress, Traffic, maps,
+    AddressKey, AllowedSource, Counter, CounterKey, Endpoint, HeldPort, Ip4, Ip6, Publication, PublicationKey,
+    RULE_BITS, Reason, Settings, SourceAddress, Traffic, maps,
 };
 
 use super::DataPlane;
@@ -189,6 +189,26 @@ impl Maps<'_> {
         }
     }
 
+    /// Lets source addresses of a prefix through a rule.
+    pub fn allow(&self, rule: u32, prefix: IpNet) -> Result<()> {
+        match allowed_key(rule, prefix) {
+            AllowedKey::V4(key) => {
+                self.trie(maps::ALLOWED4)?.insert(&key, 1, 0).map_err(failed("write", maps::ALLOWED4))
+            }
+            AllowedKey::V6(key) => {
+                self.trie(maps::ALLOWED6)?.insert(&key, 1, 0).map_err(failed("write", maps::ALLOWED6))
+            }
+        }
+    }
+
+    /// Lets source addresses of a prefix through a rule no more.
+    pub fn disallow(&self, rule: u32, prefix: IpNet) -> Result<()> {
+        match allowed_key(rule, prefix) {
+            AllowedKey::V4(key) => tolerate(self.trie(maps::ALLOWED4)?.remove(&key), maps::ALLOWED4),
+            AllowedKey::V6(key) => tolerate(self.trie(maps::ALLOWED6)?.remove(&key), maps::ALLOWED6),
+        }
+    }
+
     /// Holds a port of one protocol and family against processes of the host.
     pub fn hold(&self, port: HeldPort) -> Result<()> {
         insert(&mut self.hash::<_, u32>(maps::HELD_PORTS)?, maps::HELD_PORTS, port, 1)
@@ -286,6 +306,25 @@ impl Maps<'_> {
 
     fn open(&self, name: &'static str) -> Result<MapData> {
         MapData::from_pin(self.data_plane.map_path(name)).map_err(failed("open", name))
+    }
+}
+
+enum AllowedKey {
+    V4(Key<AllowedSource<Ip4>>),
+    V6(Key<AllowedSource<[u32; 4]>>),
+}
+
+fn allowed_key(rule: u32, prefix: IpNet) -> AllowedKey {
+    let bits = RULE_BITS + u32::from(prefix.prefix_len());
+    match prefix.network() {
+        IpAddr::V4(ip) => AllowedKey::V4(Key::new(bits, AllowedSource { rule, address: ip.into() })),
+        IpAddr::V6(ip) => {
+            let mut address = [0; 4];
+            for (word, bytes) in address.iter_mut().zip(ip.octets().as_chunks::<4>().0) {
+                *word = u32::from_ne_bytes(*bytes);
+            }
+            AllowedKey::V6(Key::new(bits, AllowedSource { rule, address }))
+        }
     }
 }
 
