@@ -1,6 +1,8 @@
 //! `netctl stats`.
 
-use netctl::engine::{Dirs, Engine};
+use std::collections::HashMap;
+
+use netctl::engine::{Dirs, Engine, Result};
 use serde_json::json;
 
 use super::{
@@ -24,27 +26,26 @@ const FIELDS: [Field; 8] = [
 pub fn stats(dirs: &Dirs, names: &[String], format: &Format) -> Outcome {
     let layout = Layout::read(format)?;
     let engine = Engine::open(dirs)?;
-    for name in names {
-        engine.container(name)?;
-    }
+    let wanted: Vec<_> = names.iter().map(|name| Ok(engine.container(name)?.id)).collect::<Result<_>>()?;
+    let networks: HashMap<_, _> = engine.networks()?.into_iter().map(|network| (network.id, network.name)).collect();
+    let found = engine.containers()?;
+    let has_endpoints = found.iter().any(|(_, endpoints)| !endpoints.is_empty());
+    let drops = if has_endpoints { engine.drops()? } else { HashMap::new() };
     let mut objects = Vec::new();
-    for (container, endpoints) in engine.containers()? {
-        let wanted = names.is_empty()
-            || names.iter().any(|name| name == container.name.as_str() || container.id.as_str().starts_with(name));
-        if !wanted {
+    for (container, endpoints) in found {
+        if !names.is_empty() && !wanted.contains(&container.id) {
             continue;
         }
         for endpoint in endpoints {
-            let network = engine.network(endpoint.network.as_str())?.name.to_string();
-            let (traffic, drops) = engine.traffic(endpoint.slot)?;
+            let traffic = engine.traffic(endpoint.slot)?;
             objects.push(json!({
                 "name": container.name,
-                "network": network,
+                "network": networks.get(&endpoint.network),
                 "rx_packets": traffic.received.packets,
                 "rx_bytes": traffic.received.bytes,
                 "tx_packets": traffic.sent.packets,
                 "tx_bytes": traffic.sent.bytes,
-                "drops": drops,
+                "drops": drops.get(&endpoint.slot).copied().unwrap_or_default(),
                 "connections": traffic.connections,
             }));
         }

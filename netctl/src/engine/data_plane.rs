@@ -16,7 +16,7 @@ use crate::{
         bpf::{Attachment, Count, DIGEST, DataPlane, FlowEnd, Limits, is_hooked},
         index_of, netns_cookie,
     },
-    model::Endpoint,
+    model::{Container, Endpoint, Id, Name},
 };
 
 /// The MAC of every gateway: no host end differs from another, so that a container may move.
@@ -200,12 +200,19 @@ impl Engine {
         if !self.data_plane.is_loaded() {
             return Ok(Vec::new());
         }
+        let containers: HashMap<Id, Name> =
+            self.store.all::<Container>()?.into_iter().map(|(container, _)| (container.id, container.name)).collect();
         let endpoints = self.store.all::<Endpoint>()?;
+        let tenants: HashMap<u32, &Id> =
+            endpoints.iter().map(|(endpoint, _)| (endpoint.slot, &endpoint.container)).collect();
         let mut named = Vec::new();
         for count in self.data_plane.maps().verdicts()? {
-            let endpoint = endpoints.iter().find(|(endpoint, _)| endpoint.slot == count.slot);
-            let name = match endpoint {
-                Some((endpoint, _)) => Some(self.container_name(&endpoint.container)?),
+            let tenant = tenants.get(&count.slot).map(|container| match containers.get(container) {
+                Some(name) => name.to_string(),
+                None => container.short().to_owned(),
+            });
+            let name = match tenant {
+                Some(name) => Some(name),
                 None if count.slot == OUTSIDE => None,
                 None if count.slot == RESOLVER_SLOT => Some("resolver".to_owned()),
                 None => Some(format!("slot {}", count.slot)),
@@ -216,14 +223,20 @@ impl Engine {
         Ok(named)
     }
 
-    /// What an endpoint has sent and received, and how many of its packets were dropped.
-    pub fn traffic(&self, slot: u32) -> Result<(Traffic, u64)> {
-        let traffic = self.data_plane.maps().traffic(slot)?;
-        let dropped =
-            |count: &Count| count.slot == slot && Reason::outcome(count.reason) == netctl_common::abi::Outcome::Dropped;
-        let drops =
-            self.data_plane.maps().verdicts()?.iter().filter(|count| dropped(count)).map(|c| c.total.packets).sum();
-        Ok((traffic, drops))
+    /// What an endpoint has sent and received.
+    pub fn traffic(&self, slot: u32) -> Result<Traffic> {
+        Ok(self.data_plane.maps().traffic(slot)?)
+    }
+
+    /// How many packets of each endpoint were dropped, by slot; of those that are not among them, none.
+    pub fn drops(&self) -> Result<HashMap<u32, u64>> {
+        let mut drops = HashMap::new();
+        for count in self.data_plane.maps().verdicts()? {
+            if Reason::outcome(count.reason) == netctl_common::abi::Outcome::Dropped {
+                *drops.entry(count.slot).or_default() += count.total.packets;
+            }
+        }
+        Ok(drops)
     }
 
     /// The flows that are translated now, by the tuple of the side that began.
