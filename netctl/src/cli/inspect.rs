@@ -1,8 +1,10 @@
 //! `netctl inspect`: Docker's shape of a container.
 
+use std::net::IpAddr;
+
 use netctl::{
-    engine::{Dirs, Engine, Result},
-    model::{Container, Endpoint, Origin, Status},
+    engine::{Dirs, Engine, Error, Result},
+    model::{Attachment, Container, Endpoint, Network, Origin, Status},
 };
 use serde_json::{Map, Value, json};
 
@@ -105,29 +107,48 @@ fn port_map(endpoints: &[Endpoint]) -> Map<String, Value> {
     map
 }
 
+/// By network: what the container has there, and what it asks for where it does not run.
 fn networks(engine: &Engine, container: &Container, endpoints: &[Endpoint]) -> Result<Value> {
     let mut map = Map::new();
-    for endpoint in endpoints {
-        let network = engine.network(endpoint.network.as_str())?;
-        let (v4, v6) = (network.subnet(false), network.subnet(true));
-        let has = |present: bool, text: Option<String>| if present { text.unwrap_or_default() } else { String::new() };
-        let names = [container.name.to_string(), container.id.short().to_owned(), container.hostname.clone()];
-        let dns_names: Vec<_> =
-            if network.has_names() { names.iter().chain(&endpoint.aliases).collect() } else { Vec::new() };
-        let entry = json!({
-            "NetworkID": network.id,
-            "EndpointID": endpoint.id,
-            "IPAddress": endpoint.address4.map(|ip| ip.to_string()).unwrap_or_default(),
-            "IPPrefixLen": v4.filter(|_| endpoint.address4.is_some()).map_or(0, |(subnet, _)| subnet.prefix_len()),
-            "Gateway": has(endpoint.address4.is_some(), v4.map(|(_, gateway)| gateway.to_string())),
-            "GlobalIPv6Address": endpoint.address6.map(|ip| ip.to_string()).unwrap_or_default(),
-            "GlobalIPv6PrefixLen": v6.filter(|_| endpoint.address6.is_some()).map_or(0, |(subnet, _)| subnet.prefix_len()),
-            "IPv6Gateway": has(endpoint.address6.is_some(), v6.map(|(_, gateway)| gateway.to_string())),
-            "MacAddress": mac(endpoint.mac),
-            "Aliases": endpoint.aliases,
-            "DNSNames": dns_names,
-        });
-        map.insert(network.name.to_string(), entry);
+    for attachment in &container.attachments {
+        let endpoint = endpoints.iter().find(|endpoint| endpoint.network == attachment.network);
+        let network = match engine.network(attachment.network.as_str()) {
+            Ok(network) => Some(network),
+            // One that was removed while the container did not run.
+            Err(Error::NoNetwork(_)) => None,
+            Err(error) => return Err(error),
+        };
+        map.insert(attachment.network_name.clone(), place(container, attachment, network.as_ref(), endpoint));
     }
     Ok(Value::Object(map))
+}
+
+fn place(
+    container: &Container,
+    attachment: &Attachment,
+    network: Option<&Network>,
+    endpoint: Option<&Endpoint>,
+) -> Value {
+    let subnet = |ipv6: bool| network?.subnet(ipv6).filter(|_| endpoint.is_some_and(|e| e.has_family(ipv6)));
+    let length = |ipv6: bool| subnet(ipv6).map_or(0, |(subnet, _)| subnet.prefix_len());
+    let gateway = |ipv6: bool| subnet(ipv6).map(|(_, gateway)| gateway.to_string()).unwrap_or_default();
+    let text = |address: Option<IpAddr>| address.map(|ip| ip.to_string()).unwrap_or_default();
+    let names = [container.name.to_string(), container.id.short().to_owned(), container.hostname.clone()];
+    let has_names = network.is_some_and(Network::has_names);
+    let dns_names: Vec<_> = if has_names { names.iter().chain(&attachment.aliases).collect() } else { Vec::new() };
+    json!({
+        "NetworkID": attachment.network,
+        "EndpointID": endpoint.map(|endpoint| endpoint.id.to_string()).unwrap_or_default(),
+        "IPAddress": text(endpoint.and_then(|endpoint| endpoint.address4).map(IpAddr::V4)),
+        "IPPrefixLen": length(false),
+        "Gateway": gateway(false),
+        "GlobalIPv6Address": text(endpoint.and_then(|endpoint| endpoint.address6).map(IpAddr::V6)),
+        "GlobalIPv6PrefixLen": length(true),
+        "IPv6Gateway": gateway(true),
+        "MacAddress": endpoint.map(|endpoint| endpoint.mac).or(attachment.mac).map(mac).unwrap_or_default(),
+        "GwPriority": attachment.priority,
+        "DriverOpts": attachment.options,
+        "Aliases": attachment.aliases,
+        "DNSNames": dns_names,
+    })
 }

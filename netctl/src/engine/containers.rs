@@ -10,8 +10,8 @@ use crate::{
     failpoint::failpoint,
     kernel::{Netns, start_time, sysctl},
     model::{
-        Attachment, Candidate, Container, ContainerPort, Dns, Driver, Endpoint, EndpointOptions, EngineName, Id, Name,
-        Network, Origin, PortSpec, State, Status, SysctlError, Sysctls,
+        Candidate, Container, ContainerPort, Dns, Endpoint, EndpointOptions, EngineName, Id, Name, Network, Origin,
+        PortSpec, State, Status, SysctlError, Sysctls,
     },
     store::Phase,
 };
@@ -97,32 +97,21 @@ impl Engine {
     pub fn plan_container(&self, spec: RunSpec, origin: Origin) -> Result<Container> {
         self.ensure_built_in()?;
         let id = Id::random();
-        let name = match spec.name {
-            Some(name) => name,
+        let name = match &spec.name {
+            Some(name) => name.clone(),
             None => format!("netctl-{}", id.short()).parse()?,
         };
         if self.store.named::<Container>(name.as_str())?.is_some() {
             return Err(Error::ContainerExists(name.to_string()));
         }
-        let mut choices = spec.networks;
-        if choices.is_empty() {
-            choices.push(NetworkChoice { name: "bridge".to_owned(), ..NetworkChoice::default() });
-        }
-        let mut attachments: Vec<Attachment> = Vec::new();
-        for choice in choices {
-            if choice.name.starts_with("container:") {
-                return Err(Error::Unsupported(format!("--network {}", choice.name)));
-            }
-            let network = self.network(&choice.name)?;
-            if attachments.iter().any(|attachment| attachment.network == network.id) {
-                return Err(Error::TwiceOnNetwork(network.name.to_string()));
-            }
-            attachments.push(attachment(choice, &network)?);
-        }
-        let mode = check_modes(&attachments, &spec.ports)?;
+        let mode = self.plan_mode(&spec)?;
+        let named = mode.shares.map(|other| (other.hostname, other.domainname));
+        let (hostname, domainname) = named.unwrap_or_else(|| {
+            (spec.hostname.unwrap_or_else(|| id.short().to_owned()), spec.domainname.unwrap_or_default())
+        });
         let container = Container {
-            hostname: spec.hostname.unwrap_or_else(|| id.short().to_owned()),
-            domainname: spec.domainname.unwrap_or_default(),
+            hostname,
+            domainname,
             dns: spec.dns,
             sysctls: spec.sysctls,
             id,
@@ -130,8 +119,8 @@ impl Engine {
             engine: EngineName::Netctl,
             origin,
             created: timestamp(),
-            network_mode: mode,
-            attachments,
+            network_mode: mode.name,
+            attachments: mode.attachments,
             ports: spec.ports,
             exposed: spec.exposed,
             state: State { status: Status::Created, pid: 0, start: 0, exit_code: 0 },
@@ -222,40 +211,4 @@ impl Engine {
         }
         Ok(gateways)
     }
-}
-
-/// What is recorded of a network that was asked for; it has to suit the network.
-pub(super) fn attachment(choice: NetworkChoice, network: &Network) -> Result<Attachment> {
-    let has_settings = !choice.addresses.is_empty()
-        || choice.mac.is_some()
-        || !choice.aliases.is_empty()
-        || choice.options != EndpointOptions::default();
-    if network.driver != Driver::Bridge && has_settings {
-        return Err(Error::NeedsBridge("an address, MAC, alias or driver option"));
-    }
-    for address in &choice.addresses {
-        if !network.subnets.iter().any(|subnet| subnet.contains(address)) {
-            return Err(Error::Address { address: *address, why: "it is in no subnet of the network" });
-        }
-    }
-    Ok(Attachment {
-        network: network.id.clone(),
-        network_name: network.name.to_string(),
-        addresses: choice.addresses,
-        mac: choice.mac,
-        aliases: choice.aliases,
-        priority: choice.priority,
-        options: choice.options,
-    })
-}
-
-/// Docker's `NetworkMode` of these networks: the first one's name. `host` and `none` go with nothing else.
-fn check_modes(attachments: &[Attachment], ports: &[PortSpec]) -> Result<String> {
-    let alone = attachments.iter().find(|attachment| !attachment.has_endpoint());
-    match alone {
-        Some(_) if attachments.len() > 1 => return Err(Error::MixedModes),
-        Some(alone) if !ports.is_empty() => return Err(Error::PortsNeedBridge(alone.network_name.clone())),
-        _ => {}
-    }
-    Ok(attachments.first().map(|first| first.network_name.clone()).unwrap_or_default())
 }

@@ -217,6 +217,12 @@ pub enum Error {
     /// `host`, `none` and `container:` go with no other network.
     #[error("conflicting options: cannot attach both user-defined and non-user-defined network-modes")]
     MixedModes,
+    /// What is another container's cannot be chosen.
+    #[error("conflicting options: {0}")]
+    ModeConflict(&'static str),
+    /// A namespace to share is not there.
+    #[error("cannot join network of a non running container: {0}")]
+    JoinsStopped(String),
     /// Options of an endpoint.
     #[error("{}", join(.0))]
     EndpointOptions(Vec<EndpointOptionError>),
@@ -295,6 +301,7 @@ impl Error {
             Self::PortsNeedBridge(_)
             | Self::NeedsBridge(_)
             | Self::MixedModes
+            | Self::ModeConflict(_)
             | Self::TwiceOnNetwork(_)
             | Self::EndpointOptions(_) => 2,
             Self::NetworkGone { .. } | Self::NotConnected { .. } => 3,
@@ -324,6 +331,7 @@ impl Error {
             | Self::AlreadyAttached(_)
             | Self::InterfaceExists(_)
             | Self::InterfacesExhausted(_)
+            | Self::JoinsStopped(_)
             | Self::EndpointExists { .. }
             | Self::HostNetwork
             | Self::SharedNetwork

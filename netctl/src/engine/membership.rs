@@ -1,11 +1,11 @@
 //! Which networks a container is on: joined as it begins, connected and disconnected while it runs, or recorded for its next
 //! start.
 
-use super::{Engine, Error, NetworkChoice, Result, containers::attachment};
+use super::{Engine, Error, NetworkChoice, Result, modes::attachment};
 use crate::{
     failpoint::failpoint,
     kernel::{Netns, index_of},
-    model::{Attachment, Container, Driver, Endpoint, Id, Network, Published, Status},
+    model::{Attachment, Container, Driver, Endpoint, Id, Network, Origin, Published, Status},
     runtime,
     store::Phase,
 };
@@ -224,7 +224,12 @@ impl Engine {
         };
         self.lead_out(container, endpoints, &netns)?;
         failpoint("endpoints.led-out");
-        runtime::write_files(self, container, endpoints)
+        runtime::write_files(self, container, endpoints)?;
+        if matches!(container.origin, Origin::Attached { .. }) {
+            // Those who share the namespace have files of their own there.
+            self.sharers_of(container)?.iter().try_for_each(|other| runtime::write_files(self, other, endpoints))?;
+        }
+        Ok(())
     }
 }
 

@@ -13,12 +13,12 @@ use nix::{
 
 use super::{
     control::{Control, MONITOR_END, Message},
-    sandbox::{self, Tether},
+    sandbox::{self, Network, Place, Tether},
 };
 use crate::{
-    engine::{Dirs, Engine, Error, Result},
-    kernel::{Cgroup, KernelError},
-    model::{Container, Status},
+    engine::{Dirs, Engine, Error, Result, Sharing},
+    kernel::{Cgroup, KernelError, Netns, is_alive},
+    model::{Container, Origin, Status},
     serve,
     store::Store,
 };
@@ -29,9 +29,11 @@ pub fn monitor(dirs: &Dirs, id: &str) -> Result<()> {
     let stream = unsafe { UnixStream::from_raw_fd(MONITOR_END) };
     close_on_exec(&stream)?;
     let mut control = Control::new(stream).map_err(KernelError::system("take the control socket"))?;
-    let container =
-        Store::open(&dirs.state)?.find::<Container>(id)?.ok_or_else(|| Error::NoContainer(id.to_owned()))?;
-    let (child, mut pipes) = begin(dirs, &container)?;
+    let store = Store::open(&dirs.state)?;
+    let container = store.find::<Container>(id)?.ok_or_else(|| Error::NoContainer(id.to_owned()))?;
+    let place = place(dirs, &store, &container)?;
+    drop(store);
+    let (child, mut pipes) = begin(&container, &place)?;
     let mut byte = [0];
     if pipes.ready.read(&mut byte).unwrap_or(0) == 0 {
         return Err(failed_early(&mut control, child, &mut pipes.failure));
@@ -66,16 +68,36 @@ struct Pipes {
     failure: File,
 }
 
-fn begin(dirs: &Dirs, container: &Container) -> Result<(Pid, Pipes)> {
+/// Where the container is to be.
+fn place(dirs: &Dirs, store: &Store, container: &Container) -> Result<Place> {
+    let own = dirs.container(container.id.as_str());
+    let Some(sharing) = Sharing::read(store, container)? else {
+        let network = if container.network_mode == "host" { Network::Host } else { Network::New };
+        return Ok(Place { files: own, network });
+    };
+    let state = &sharing.target.state;
+    let netns = match &sharing.target.origin {
+        Origin::Attached { netns, .. } => Netns::at(netns)?,
+        Origin::Run { .. } => Netns::of_pid(state.pid)?,
+    };
+    // Looked at after the namespace is held: the number may be another process's by then.
+    if state.pid != 0 && state.start != 0 && !is_alive(state.pid, state.start) {
+        return Err(Error::JoinsStopped(sharing.target.id.to_string()));
+    }
+    let files = if sharing.has_files() { dirs.container(sharing.owner.id.as_str()) } else { own };
+    let is_hosts = sharing.owner.network_mode == "host";
+    Ok(Place { files, network: if is_hosts { Network::Host } else { Network::Shared(netns) } })
+}
+
+fn begin(container: &Container, place: &Place) -> Result<(Pid, Pipes)> {
     let pipe = || pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(KernelError::errno("make a pipe"));
     let ((ready, ready_end), (go_end, go), (failure, failure_end)) = (pipe()?, pipe()?, pipe()?);
     // SAFETY: this process has a single thread, so the child may do anything.
     match unsafe { fork() }.map_err(KernelError::errno("fork"))? {
         ForkResult::Child => {
             drop((ready, go, failure));
-            let directory = dirs.container(container.id.as_str());
             let tether = Tether { ready: ready_end, go: go_end, failure: failure_end };
-            let errno = sandbox::become_container(container, &directory, tether);
+            let errno = sandbox::become_container(container, place, tether);
             std::process::exit(i32::from(shell_code(errno)));
         }
         ForkResult::Parent { child } => {

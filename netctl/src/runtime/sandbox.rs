@@ -15,7 +15,7 @@ use nix::{
 };
 
 use super::files;
-use crate::model::Container;
+use crate::{kernel::Netns, model::Container};
 
 /// Where the sockets of the host's name caches are, nscd's and nss-resolve's: they would answer with the host's names.
 const NAME_CACHES: [&str; 2] = ["/run/nscd", "/run/systemd/resolve"];
@@ -32,9 +32,29 @@ pub struct Tether {
     pub failure: OwnedFd,
 }
 
+/// Where a container is to be.
+#[derive(Debug)]
+pub struct Place {
+    /// The directory of the files that it sees in place of the host's.
+    pub files: PathBuf,
+    /// Its network namespace.
+    pub network: Network,
+}
+
+/// A container's network namespace.
+#[derive(Debug)]
+pub enum Network {
+    /// The host's own.
+    Host,
+    /// One of its own.
+    New,
+    /// Another container's.
+    Shared(Netns),
+}
+
 /// Turns the calling process into the container. Returns only if that fails, with the error number.
-pub fn become_container(container: &Container, directory: &Path, tether: Tether) -> i32 {
-    match prepare(container, directory, &tether).and_then(|()| run(container)) {
+pub fn become_container(container: &Container, place: &Place, tether: Tether) -> i32 {
+    match prepare(container, place, &tether).and_then(|()| run(container)) {
         Ok(never) => match never {},
         Err(errno) => {
             let number = errno as i32;
@@ -45,15 +65,18 @@ pub fn become_container(container: &Container, directory: &Path, tether: Tether)
     }
 }
 
-fn prepare(container: &Container, directory: &Path, tether: &Tether) -> nix::Result<()> {
+fn prepare(container: &Container, place: &Place, tether: &Tether) -> nix::Result<()> {
     // It has its own session, so that no signal for the caller's reaches it.
     setsid()?;
-    let own_network = container.network_mode != "host";
-    let mut namespaces = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS;
-    if own_network {
-        namespaces |= CloneFlags::CLONE_NEWNET;
+    let namespaces = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS;
+    match &place.network {
+        Network::Host => unshare(namespaces)?,
+        Network::New => unshare(namespaces | CloneFlags::CLONE_NEWNET)?,
+        Network::Shared(netns) => {
+            netns.enter().map_err(|_| nix::errno::Errno::ESRCH)?;
+            unshare(namespaces)?;
+        }
     }
-    unshare(namespaces)?;
     let mut ready = File::from(tether.ready.try_clone().map_err(io_errno)?);
     ready.write_all(b"r").map_err(io_errno)?;
     let mut go = File::from(tether.go.try_clone().map_err(io_errno)?);
@@ -63,7 +86,7 @@ fn prepare(container: &Container, directory: &Path, tether: &Tether) -> nix::Res
     }
     sethostname(&container.hostname)?;
     set_domain_name(&container.domainname)?;
-    mount_all(directory, own_network)
+    mount_all(&place.files, !matches!(place.network, Network::Host))
 }
 
 /// Shows this process the container's files and interfaces in place of the host's. It has to have mounts of its own.

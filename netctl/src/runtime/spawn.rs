@@ -12,7 +12,7 @@ use super::{
     files,
 };
 use crate::{
-    engine::{Dirs, Engine, Error, Result, RunSpec},
+    engine::{Dirs, Engine, Error, Result, RunSpec, Sharing},
     failpoint::{failpoint, spare},
     kernel::{KernelError, Netns},
     model::{Container, Id, Origin},
@@ -65,6 +65,7 @@ pub(super) fn release(dirs: &Dirs, container: &Container, mut control: Control, 
 
 /// Starts the monitor of a recorded container and builds its networks, up to where it has happened.
 pub(super) fn prepare(engine: &Engine, dirs: &Dirs, container: &Container, mode: Mode) -> Result<Control> {
+    let sharing = Sharing::read(&engine.store, container)?;
     // The files have to be there before the process looks at them, with or without addresses.
     files::create(engine, container)?;
     let mut control = start_monitor(dirs, container, mode)?;
@@ -75,8 +76,11 @@ pub(super) fn prepare(engine: &Engine, dirs: &Dirs, container: &Container, mode:
         _ => return Err(Error::Monitor("its monitor ended".to_owned())),
     };
     let netns = Netns::of_pid(pid)?;
-    let endpoints = engine.join_networks(container, &netns)?;
-    if container.network_mode != "host" {
+    let endpoints = match &sharing {
+        Some(sharing) => engine.endpoints_of(&sharing.owner.id)?,
+        None => engine.join_networks(container, &netns)?,
+    };
+    if container.network_mode != "host" && sharing.is_none() {
         let inside = crate::kernel::Netlink::open_in(&netns)?;
         inside.set_up(1)?;
     }

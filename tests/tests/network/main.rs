@@ -11,6 +11,7 @@ mod interfaces;
 mod ipam;
 mod lifecycle;
 mod listing;
+mod modes;
 mod names;
 mod names_files;
 mod names_hostile;
