@@ -84,7 +84,7 @@ pub fn carry_out<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F:
             sent(hook, length);
             hook.pass
         }
-        action::DELIVER => deliver::<F>(frame, hook, verdict, length),
+        action::DELIVER | action::ASK_FIREWALL => deliver::<F>(frame, hook, verdict, length),
         action::FORWARD => {
             if !apply::apply::<F>(frame, &verdict.edit) {
                 return shot(hook, Reason::RewriteFailed as u16, length);
@@ -136,6 +136,12 @@ fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Addre
     let header = Ethernet::new(verdict.destination_mac, verdict.source_mac, ethertype);
     if !frame.store(0, header) || !apply::apply::<F>(frame, &verdict.edit) {
         return shot(hook, Reason::RewriteFailed as u16, length);
+    }
+    if verdict.action == action::ASK_FIREWALL {
+        count(hook, hook.slot, verdict.reason, length);
+        frame.context().set_mark(EARNS_ERROR_MARK);
+        // SAFETY: the helper takes an interface index and a flag.
+        return unsafe { bpf_redirect(verdict.ifindex, u64::from(BPF_F_INGRESS)) as i32 };
     }
     // The host's end took a neighbour's MAC for somebody else's.
     // SAFETY: the context is valid.

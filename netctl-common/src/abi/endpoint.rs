@@ -16,6 +16,8 @@ pub mod endpoint_flags {
     pub const RESOLVER: u32 = 1 << 4;
     /// The network has IPv6 addresses.
     pub const IPV6: u32 = 1 << 5;
+    /// New connections from outside have to pass the host's FORWARD chain.
+    pub const RESPECTS_FIREWALL: u32 = 1 << 12;
 }
 
 /// One container interface. The slot is its index; the generation tells one tenant of a slot from the next.

@@ -69,6 +69,8 @@ reasons! {
     EarnsIcmpError = 33, "earns_icmp_error", Passed;
     /// On an uplink, and none of ours.
     NotOurs = 34, "not_ours", Passed;
+    /// To a published port, and not answered yet: passed up for the host's own firewall to see.
+    AsksHostFirewall = 36, "asks_host_firewall", Passed;
 
     /// Shorter than its own headers say, or with a header that no standard allows.
     Malformed = 64, "malformed", Dropped;

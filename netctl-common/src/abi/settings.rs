@@ -13,6 +13,8 @@ pub mod settings_flags {
 /// The mark of a packet that is passed up to earn an ICMP error. Before the host's router forwards a packet, and so before
 /// it refuses to, its reverse path filter looks for the way to the sender as if from the uplink, where containers are
 /// unreachable. A rule for this mark shows it the way.
+///
+/// A packet that the host's firewall shall see has it too: its way to the container stands in our table alone.
 pub const EARNS_ERROR_MARK: u32 = 0x6e63_7401;
 
 /// Settings of one engine.

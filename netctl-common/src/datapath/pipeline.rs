@@ -313,6 +313,14 @@ pub(super) fn follow_inwards<F: Family, T: Tables<F>>(
     verdict
 }
 
+/// Whether the host's firewall has not let the flow through yet, as far as is known: what it lets through is answered.
+#[inline(always)]
+fn awaits_firewall<A>(found: &Found<'_, A>, receiver: &Endpoint) -> bool {
+    receiver.flags & endpoint_flags::RESPECTS_FIREWALL != 0
+        && found.flow.initiator.slot == OUTSIDE
+        && found.flow.state.responder_seen.load() == 0
+}
+
 /// Delivers to the container at the flow's end, if it is still there.
 #[inline(always)]
 fn hand_over<F: Family, T: Tables<F>>(
@@ -326,6 +334,9 @@ fn hand_over<F: Family, T: Tables<F>>(
     };
     if receiver.generation != end.generation {
         return Verdict::drop(Reason::EndpointGone);
+    }
+    if awaits_firewall(found, receiver) {
+        return Verdict::ask_firewall(end.slot, receiver, edit);
     }
     let reason = if found.flow.initiator.slot == OUTSIDE {
         Reason::Published

@@ -19,18 +19,20 @@ pub mod action {
     pub const ANSWER_ARP: u32 = 5;
     /// Answer a neighbour solicitation from where it came: `next_hop` is at `source_mac`.
     pub const ANSWER_NEIGHBOUR: u32 = 6;
+    /// Let the host's router carry the packet on, as if it came in by `ifindex`, so that its firewall has its say.
+    pub const ASK_FIREWALL: u32 = 8;
     /// Not decided yet: no flow is known, and the pipeline's `begin` stage decides.
-    pub const BEGIN: u32 = 7;
+    pub const BEGIN: u32 = 16;
     /// Not decided yet: an ICMP error, and the pipeline's `error` stage decides.
-    pub const ERROR: u32 = 8;
+    pub const ERROR: u32 = 17;
     /// Not decided yet: neighbour discovery, which `neighbour::discovery` decides.
-    pub const NEIGHBOUR: u32 = 9;
+    pub const NEIGHBOUR: u32 = 18;
     /// Not decided yet: a flow has begun for `receiver`, and the first stage finds it now.
-    pub const FOLLOW: u32 = 10;
+    pub const FOLLOW: u32 = 19;
     /// Not decided yet: a fragment, which `fragment` decides.
-    pub const FRAGMENT: u32 = 12;
+    pub const FRAGMENT: u32 = 21;
     /// Not decided yet: the flow's route has to be looked up, which the pipeline's `route` stage does.
-    pub const ROUTE: u32 = 11;
+    pub const ROUTE: u32 = 20;
 }
 
 /// The decision on one packet.
@@ -107,6 +109,20 @@ impl<A: Copy + Default> Verdict<A> {
             ifindex: receiver.ifindex,
             receiver: slot,
             ..Self::new(action::DELIVER, reason)
+        }
+    }
+
+    /// Let the host's router carry the packet to `receiver`, in slot `slot`, past the host's own firewall; its network's anchor is where the
+    /// router shall think it came in.
+    #[inline(always)]
+    pub fn ask_firewall(slot: u32, receiver: &Endpoint, edit: Edit<A>) -> Self {
+        Self {
+            destination_mac: receiver.gateway_mac,
+            source_mac: receiver.gateway_mac,
+            edit,
+            ifindex: receiver.anchor,
+            receiver: slot,
+            ..Self::new(action::ASK_FIREWALL, Reason::AsksHostFirewall)
         }
     }
 

@@ -18,7 +18,7 @@ pub trait HeaderFields: Family {
 /// Carries a verdict out on a frame; `None` where the programs would drop the packet as not to be rewritten.
 pub fn carry_out<F: HeaderFields>(bytes: &mut [u8], verdict: &Verdict<F::Address>) -> Option<()> {
     match verdict.action {
-        action::DELIVER => {
+        action::DELIVER | action::ASK_FIREWALL => {
             let ethertype = if F::IS_V6 { ethernet::TYPE_IPV6 } else { ethernet::TYPE_IPV4 };
             store(bytes, 0, Ethernet::new(verdict.destination_mac, verdict.source_mac, ethertype))?;
             apply::<F>(bytes, &verdict.edit)

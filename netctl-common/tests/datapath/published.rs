@@ -1,6 +1,7 @@
 //! Published ports, as clients outside see them.
 
-use netctl_common::abi::Reason;
+use netctl_common::abi::{Reason, endpoint_flags};
+use netctl_common::datapath::action;
 use netctl_common::testkit::{CLIENT, CLIENT6, Host, MASQUERADE_BASE, World, answer_to, datagram, ip, mac};
 use netctl_common::testkit::{GATEWAY_MAC, Hook, PEER, PEER6, checksums_are_right};
 use netctl_common::wire::transport::{ACK, SYN, TCP};
@@ -181,4 +182,25 @@ fn a_restricted_port_is_for_its_sources_alone() {
     assert_dropped(&from(&host, 3, &datagram("172.31.0.2", HOST).tcp(40_000, 8080, SYN)), Reason::SourceNotAllowed);
     assert_delivered(&from(&host, 2, &datagram("172.30.0.3", HOST).tcp(40_000, 8080, SYN)), Reason::Hairpin, 2);
     assert_delivered(&outside(&host, &datagram(PEER, HOST).udp(40_000, 5353)), Reason::Published, 2);
+}
+
+#[test]
+fn the_hosts_firewall_sees_every_packet_until_one_is_answered() {
+    let mut world = World::new();
+    world.endpoint(2).flags |= endpoint_flags::RESPECTS_FIREWALL;
+    let host = Host::new(&world);
+    let clients = [(CLIENT, HOST, "172.30.0.3", "203.0.113.9"), (CLIENT6, HOST6, "fd00:30::3", "2001:db8:9::9")];
+    for (client, address, server, seen) in clients {
+        for _ in 0..2 {
+            let handled = outside(&host, &datagram(client, address).tcp(40_000, 8080, SYN));
+            assert_eq!((handled.action, handled.reason), (action::ASK_FIREWALL, Reason::AsksHostFirewall));
+            assert_eq!(tuple_text(&handled).replace(['[', ']'], ""), format!("{seen}:40000 > {server}:80"));
+            assert_eq!(checksums_are_right(&handled.bytes), Ok(()));
+        }
+        let answer = from(&host, 2, &datagram(server, client).tcp(80, 40_000, SYN | ACK));
+        assert_forwarded(&answer, Reason::Published);
+        assert_delivered(&outside(&host, &datagram(client, address).tcp(40_000, 8080, ACK)), Reason::Published, 2);
+    }
+    let hairpin = from(&host, 3, &datagram("172.31.0.2", HOST).tcp(40_000, 8080, SYN));
+    assert_delivered(&hairpin, Reason::Hairpin, 2);
 }

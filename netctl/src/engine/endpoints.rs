@@ -125,6 +125,7 @@ impl Engine {
         add(network.internal, endpoint_flags::INTERNAL);
         add(!network.has_icc(), endpoint_flags::ISOLATED);
         add(endpoint.address6.is_some(), endpoint_flags::IPV6);
+        add(network.respects_host_firewall, endpoint_flags::RESPECTS_FIREWALL);
         let mut slot = Slot {
             link_local: eui64_link_local(mac),
             mac,

@@ -149,6 +149,12 @@ pub enum Error {
         /// The last.
         last: u16,
     },
+    /// The host's router would not show IPv6 packets to the host's firewall.
+    #[error(
+        "--respect-host-firewall: this host does not forward IPv6, so that its FORWARD chain never sees it; set \
+         net.ipv6.conf.all.forwarding=1, or leave IPv6 out"
+    )]
+    FirewallNeedsForwarding,
     /// No host port is free.
     #[error("no free host port for {0}; name one")]
     NoFreePort(u16),
@@ -328,6 +334,7 @@ impl Error {
             | Self::NotOurAddress(_)
             | Self::NoFreePort(_)
             | Self::RangeInUse { .. }
+            | Self::FirewallNeedsForwarding
             | Self::AlreadyAttached(_)
             | Self::InterfaceExists(_)
             | Self::InterfacesExhausted(_)

@@ -29,6 +29,7 @@ impl Engine {
         self.ensure_built_in()?;
         let network = self.plan_network(name.clone(), Driver::Bridge, spec)?;
         self.check_bridge_name(&network)?;
+        check_forwarding(&network)?;
         self.store.durably(|| self.store.insert(&network, Phase::Creating))?;
         failpoint("network.recorded");
         if let Err(error) = self.ensure_data_plane().and_then(|()| self.set_up_network(&network)) {
@@ -172,6 +173,9 @@ impl Engine {
         if has_ipv6 {
             sysctl::set_for_interface("ipv6", &anchor, "addr_gen_mode", "1")?;
             sysctl::set_for_interface("ipv6", &anchor, "forwarding", "1")?;
+            if network.respects_host_firewall && sysctl::is_known("ipv6", &anchor, FORCE_FORWARDING) {
+                sysctl::set_for_interface("ipv6", &anchor, FORCE_FORWARDING, "1")?;
+            }
         }
         let index = index_of(&anchor).unwrap_or(0);
         netlink.set_up(index)?;
@@ -266,4 +270,17 @@ fn nameservers(resolv_conf: &Path) -> Vec<IpNet> {
     let text = std::fs::read_to_string(resolv_conf).unwrap_or_default();
     let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
     servers.filter_map(|server| server.trim().parse::<IpAddr>().ok()).map(IpNet::from).collect()
+}
+
+/// Lets one interface forward IPv6 on a host that does not (Linux 6.17).
+const FORCE_FORWARDING: &str = "force_forwarding";
+
+/// The host's firewall sees what the host's router forwards. A network's anchor forwards IPv4 by itself; IPv6 is forwarded
+/// where the whole host forwards it, or where the kernel knows better.
+fn check_forwarding(network: &Network) -> Result<()> {
+    let needs = network.respects_host_firewall && network.subnet_of(true).is_some();
+    if needs && !sysctl::is_known("ipv6", "all", FORCE_FORWARDING) && !sysctl::is_on("ipv6", "all", "forwarding") {
+        return Err(Error::FirewallNeedsForwarding);
+    }
+    Ok(())
 }

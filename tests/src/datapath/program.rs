@@ -59,9 +59,15 @@ pub fn returned(hook: Hook, decided: u32) -> u32 {
         (action::DROP, _) => TC_ACT_SHOT,
         (action::PASS, Hook::Container(_)) => TC_ACT_OK,
         (action::PASS, Hook::Uplink) => TCX_NEXT,
-        (action::DELIVER | action::FORWARD | action::EARN_ERROR | action::ANSWER_ARP | action::ANSWER_NEIGHBOUR, _) => {
-            TC_ACT_REDIRECT
-        }
+        (
+            action::DELIVER
+            | action::FORWARD
+            | action::EARN_ERROR
+            | action::ASK_FIREWALL
+            | action::ANSWER_ARP
+            | action::ANSWER_NEIGHBOUR,
+            _,
+        ) => TC_ACT_REDIRECT,
         (stage, _) => panic!("{stage} is not the last action"),
     }
 }

@@ -6,6 +6,7 @@ mod forwarding;
 mod fragments;
 mod full_table;
 mod host_and_hairpin;
+mod host_firewall;
 mod host_sockets;
 mod hostile_container;
 mod hostile_outside;
