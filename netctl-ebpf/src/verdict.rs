@@ -8,7 +8,9 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use netctl_common::{
-    abi::{Counter, CounterKey, DIRECTION_EGRESS, EARNS_ERROR_MARK, Ip4, Ip6, OUTSIDE, Reason, Traffic},
+    abi::{
+        Counter, CounterKey, DIRECTION_EGRESS, DIRECTION_INGRESS, EARNS_ERROR_MARK, Ip4, Ip6, OUTSIDE, Reason, Traffic,
+    },
     datapath::{Family, V4, V6, Verdict, action},
     wire::{
         arp::Arp,
@@ -48,7 +50,7 @@ impl Hook {
     /// An uplink, where other programs may follow.
     #[inline(always)]
     pub fn uplink() -> Self {
-        Self { direction: netctl_common::abi::DIRECTION_INGRESS, slot: OUTSIDE, pass: NEXT }
+        Self { direction: DIRECTION_INGRESS, slot: OUTSIDE, pass: NEXT }
     }
 }
 
@@ -137,7 +139,7 @@ fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Addre
     if !frame.store(0, header) || !apply::apply::<F>(frame, &verdict.edit) {
         return shot(hook, Reason::RewriteFailed as u16, length);
     }
-    if verdict.action == action::ASK_FIREWALL {
+    if hook.direction == DIRECTION_INGRESS && verdict.action == action::ASK_FIREWALL {
         count(hook, hook.slot, verdict.reason, length);
         frame.context().set_mark(EARNS_ERROR_MARK);
         // SAFETY: the helper takes an interface index and a flag.

@@ -3,6 +3,7 @@
 
 use super::conntrack;
 use super::family::{Family, Part};
+use super::host_firewall;
 use super::packet::{Packet, Parsed, SOUND, shape};
 use super::pipeline::{self, Sender};
 use super::tables::Tables;
@@ -102,7 +103,7 @@ pub fn uplink<F: Family, P: Packet, T: Tables<F>>(
     if parsed.fault == SOUND
         && let Some(found) = conntrack::find(tables, &parsed.key(Scope::outside(parsed.protocol)), now)
     {
-        return as_part(pipeline::follow_inwards(tables, &found, parsed, now), is_later);
+        return as_part(host_firewall::follow(tables, &found, parsed, now), is_later);
     }
     if is_later {
         // The host's own stack may know the first one. No container's does: it would have been followed.

@@ -5,6 +5,7 @@ pub mod conntrack;
 pub mod family;
 pub mod fragment;
 pub mod hairpin;
+pub mod host_firewall;
 pub mod host_socket;
 pub mod icmp_error;
 pub mod local;

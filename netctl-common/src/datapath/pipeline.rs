@@ -6,7 +6,7 @@ use super::packet::{Packet, Parsed, SOUND, shape};
 use super::rewrite::{self, Edit};
 use super::tables::{Route, RouteQuery, Tables, route_kind};
 use super::verdict::{Verdict, action};
-use super::{hairpin, icmp_error, local, masquerade, policy, publish, resolver};
+use super::{hairpin, host_firewall, icmp_error, local, masquerade, policy, publish, resolver};
 use crate::abi::{Endpoint, Mac, OUTSIDE, Publication, Reason, Scope, endpoint_flags};
 
 /// Who sends a packet: an endpoint and its slot.
@@ -84,7 +84,7 @@ pub fn uplink_ingress<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Ad
     let now = tables.now();
     let key = parsed.key(Scope::outside(parsed.protocol));
     if let Some(found) = conntrack::find(tables, &key, now) {
-        return follow_inwards(tables, &found, parsed, now);
+        return host_firewall::follow(tables, &found, parsed, now);
     }
     maybe_published(tables, parsed)
 }
@@ -313,14 +313,6 @@ pub(super) fn follow_inwards<F: Family, T: Tables<F>>(
     verdict
 }
 
-/// Whether the host's firewall has not let the flow through yet, as far as is known: what it lets through is answered.
-#[inline(always)]
-fn awaits_firewall<A>(found: &Found<'_, A>, receiver: &Endpoint) -> bool {
-    receiver.flags & endpoint_flags::RESPECTS_FIREWALL != 0
-        && found.flow.initiator.slot == OUTSIDE
-        && found.flow.state.responder_seen.load() == 0
-}
-
 /// Delivers to the container at the flow's end, if it is still there.
 #[inline(always)]
 fn hand_over<F: Family, T: Tables<F>>(
@@ -334,9 +326,6 @@ fn hand_over<F: Family, T: Tables<F>>(
     };
     if receiver.generation != end.generation {
         return Verdict::drop(Reason::EndpointGone);
-    }
-    if awaits_firewall(found, receiver) {
-        return Verdict::ask_firewall(end.slot, receiver, edit);
     }
     let reason = if found.flow.initiator.slot == OUTSIDE {
         Reason::Published

@@ -112,20 +112,6 @@ impl<A: Copy + Default> Verdict<A> {
         }
     }
 
-    /// Let the host's router carry the packet to `receiver`, in slot `slot`, past the host's own firewall; its network's anchor is where the
-    /// router shall think it came in.
-    #[inline(always)]
-    pub fn ask_firewall(slot: u32, receiver: &Endpoint, edit: Edit<A>) -> Self {
-        Self {
-            destination_mac: receiver.gateway_mac,
-            source_mac: receiver.gateway_mac,
-            edit,
-            ifindex: receiver.anchor,
-            receiver: slot,
-            ..Self::new(action::ASK_FIREWALL, Reason::AsksHostFirewall)
-        }
-    }
-
     /// Send the packet by `ifindex` to `next_hop`.
     #[inline(always)]
     pub fn forward(reason: Reason, ifindex: u32, next_hop: A, edit: Edit<A>) -> Self {
