@@ -13,6 +13,7 @@ use crate::{
     engine::{Dirs, Engine, Error, Result},
     kernel::{Cgroup, KernelError},
     model::{Origin, Status},
+    serve,
 };
 
 /// Replaces this process by `command` inside the container. Returns only if that fails, with a shell's exit code.
@@ -20,6 +21,12 @@ pub fn exec(dirs: &Dirs, reference: &str, command: &[String]) -> Result<u8> {
     let container = Engine::open(dirs)?.container(reference)?;
     if container.state.status != Status::Running {
         return Err(Error::NotRunning(container.name.to_string()));
+    }
+    if container.has_endpoints()
+        && let Err(error) = serve::ensure_running(dirs)
+    {
+        // It runs without names rather than not at all.
+        tracing::warn!("{error}");
     }
     match &container.origin {
         Origin::Attached { netns, .. } => {

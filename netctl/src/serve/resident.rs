@@ -84,9 +84,14 @@ fn stand_alone(dirs: &Dirs, automatic: bool) -> Result<Option<File>> {
 
 /// A flood of connections shall not leave the resolver without descriptors for its own questions.
 fn raise_descriptor_limit() {
-    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
-    }
+    let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return;
+    };
+    // Many networks need many sockets; what the kernel would give to anybody may be more than the caller had.
+    let kernels =
+        fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(most);
+    let raised = setrlimit(Resource::RLIMIT_NOFILE, kernels.max(most), kernels.max(most));
+    let _ = raised.or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, most, most));
 }
 
 async fn reside(dirs: &Dirs, netns: Netns) -> Result<()> {

@@ -39,6 +39,11 @@ pub fn ensure(dirs: &Dirs) -> Result<()> {
     Err(Error::Serve(format!("no answer in {} s; see {}", PATIENCE.as_secs(), dirs.serve_log().display())))
 }
 
+/// Makes sure that `serve` runs, which knows of changes already if it does.
+pub fn ensure_running(dirs: &Dirs) -> Result<()> {
+    if UnixStream::connect(dirs.serve_socket()).is_ok() { Ok(()) } else { ensure(dirs) }
+}
+
 /// Tells `serve`, if it runs, to look at the state again, and waits until it has.
 pub fn nudge(dirs: &Dirs) -> bool {
     let Ok(mut stream) = UnixStream::connect(dirs.serve_socket()) else {
