@@ -45,7 +45,8 @@ impl Engine {
     fn plan_network(&self, name: Name, driver: Driver, spec: &NetworkSpec) -> Result<Network> {
         let taken = self.taken_subnets()?;
         let asked = &spec.addressing;
-        for subnet in &asked.subnets {
+        let given = asked.subnets.iter().filter(|subnet| !subnet.addr().is_unspecified());
+        for subnet in given.clone() {
             if let Some((other, whose)) = taken.iter().find(|(other, _)| ipam::overlapping(subnet, &[*other]).is_some())
             {
                 return Err(Error::Overlap { subnet: *subnet, other: *other, whose: whose.clone() });
@@ -58,7 +59,7 @@ impl Engine {
             number,
             driver,
             created: timestamp(),
-            subnets: asked.subnets.clone(),
+            subnets: given.copied().collect(),
             gateways: Vec::new(),
             ranges: asked.ranges.clone(),
             reserved: asked.reserved.clone(),
@@ -76,13 +77,15 @@ impl Engine {
     /// Chooses a subnet for a family that has none, and a gateway for every subnet.
     fn choose_subnets(&self, network: &mut Network, spec: &NetworkSpec, taken: Vec<(IpNet, String)>) -> Result<()> {
         let mut taken: Vec<_> = taken.into_iter().map(|(subnet, _)| subnet).collect();
+        let asked = |ipv6: bool| spec.addressing.subnets.iter().find(move |subnet| subnet.addr().is_ipv6() == ipv6);
+        let size = |ipv6: bool| asked(ipv6).map(IpNet::prefix_len);
         if spec.has_family(false) && network.subnet_of(false).is_none() {
             // A resolver that the host asks somewhere behind its router is to stay there.
             taken.extend(nameservers(&self.dirs.resolv_conf));
-            network.subnets.insert(0, ipam::next_subnet4(&taken).ok_or(Error::PoolsExhausted)?);
+            network.subnets.insert(0, ipam::next_subnet4(size(false), &taken).ok_or(Error::PoolsExhausted)?);
         }
         if spec.has_family(true) && network.subnet_of(true).is_none() {
-            network.subnets.push(self.unique_local_subnet(network.number, &taken)?);
+            network.subnets.push(self.unique_local_subnet(network.number, size(true), &taken)?);
         }
         for subnet in &network.subnets {
             let has_two = subnet.addr().is_ipv4() && subnet.prefix_len() == 31;
@@ -112,8 +115,8 @@ impl Engine {
         Ok(taken)
     }
 
-    /// A /64 of the engine's own random /48 (RFC 4193, section 3.2.2).
-    fn unique_local_subnet(&self, number: u32, taken: &[IpNet]) -> Result<IpNet> {
+    /// A subnet of the engine's own random /48 (RFC 4193, section 3.2.2).
+    fn unique_local_subnet(&self, number: u32, size: Option<u8>, taken: &[IpNet]) -> Result<IpNet> {
         let prefix = match self.store.meta("ula")? {
             Some(text) => text.parse().unwrap_or(0),
             None => {
@@ -122,7 +125,7 @@ impl Engine {
                 prefix
             }
         };
-        ipam::next_subnet6(prefix, number, taken).ok_or(Error::PoolsExhausted)
+        ipam::next_subnet6(prefix, number, size, taken).ok_or(Error::PoolsExhausted)
     }
 
     /// The networks that are always there, recorded when an engine is first used.

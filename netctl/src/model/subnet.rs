@@ -23,14 +23,21 @@ pub enum SubnetError {
     #[error("invalid ip-range {0}: it should be {1}")]
     RangeHostBits(IpNet, IpNet),
     /// It is not for hosts.
-    #[error("invalid subnet {0}: loopback, multicast and unspecified addresses are not for containers")]
+    #[error("invalid subnet {0}: loopback and multicast addresses are not for containers")]
     Unsuitable(IpNet),
+    /// A size that the default pools do not have.
+    #[error("invalid subnet {0}: the default pools have subnets from /{1} to /{2}")]
+    PoolSize(IpNet, u8, u8),
     /// It would give an interface two link-local prefixes.
     #[error("invalid subnet {0}: it clashes with the Link-Local prefix 'fe80::/64'; give that one or another")]
     LinkLocal(IpNet),
 }
 
-/// Reads a subnet.
+/// The largest subnets that are chosen from the default pools.
+const SHORTEST_POOL4: u8 = 16;
+const SHORTEST_POOL6: u8 = 48;
+
+/// Reads a subnet. One of the unspecified address stands for any of its size from the default pools, as with Docker.
 pub fn subnet(text: &str) -> Result<IpNet, SubnetError> {
     let net: IpNet = text.parse().map_err(|_| SubnetError::Malformed(text.to_owned()))?;
     let longest = if net.addr().is_ipv4() { 31 } else { 126 };
@@ -38,7 +45,12 @@ pub fn subnet(text: &str) -> Result<IpNet, SubnetError> {
         return Err(SubnetError::TooSmall(net, longest));
     }
     let address = net.addr();
-    if address.is_loopback() || address.is_multicast() || address.is_unspecified() {
+    if address.is_unspecified() {
+        let shortest = if address.is_ipv4() { SHORTEST_POOL4 } else { SHORTEST_POOL6 };
+        let has_size = net.prefix_len() >= shortest;
+        return if has_size { Ok(net) } else { Err(SubnetError::PoolSize(net, shortest, longest)) };
+    }
+    if address.is_loopback() || address.is_multicast() {
         return Err(SubnetError::Unsuitable(net));
     }
     if net != net.trunc() {
@@ -72,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_subnet_has_room_and_is_for_hosts() {
-        for good in ["172.30.0.0/16", "10.0.0.0/31", "fd00::/64", "2001:db8::/32"] {
+        for good in ["172.30.0.0/16", "10.0.0.0/31", "fd00::/64", "2001:db8::/32", "0.0.0.0/24", "::/120"] {
             assert!(subnet(good).is_ok(), "{good}");
         }
         for bad in [
@@ -84,6 +96,8 @@ mod tests {
             "127.0.0.0/8",
             "x",
             "0.0.0.0/0",
+            "0.0.0.0/15",
+            "::/47",
             "fd00::/127",
             "fe80::/64",
         ] {

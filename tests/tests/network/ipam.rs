@@ -143,6 +143,23 @@ fn default_subnets_avoid_what_the_host_routes_has_and_asks_for_names() -> Result
 }
 
 #[test]
+fn a_subnet_of_the_unspecified_address_is_any_of_its_size() -> Result<()> {
+    let host = Host::new()?;
+    create(&host, &["--subnet", "0.0.0.0/24", "--subnet", "::/120"], "web")?;
+    create(&host, &["--subnet", "0.0.0.0/24"], "other")?;
+    let six = config(&host, "web")?[1]["Subnet"].as_str().context("a subnet")?.to_owned();
+    ensure!(six.starts_with("fd") && six.ends_with("::/120"), "{six}");
+    assert_eq!(config(&host, "web")?[0]["Subnet"], "172.18.0.0/24");
+    assert_eq!(config(&host, "other")?[0], json!({ "Subnet": "172.18.1.0/24", "Gateway": "172.18.1.1" }));
+    run(&host, &["--name", "one", "--network", "web"], &SERVER)?;
+    fetch(&host.host, "http://172.18.0.2/")?;
+    for (subnet, sizes) in [("0.0.0.0/8", "from /16 to /31"), ("::/32", "from /48 to /126")] {
+        refuses(&host, &["network", "create", "--subnet", subnet, "x"], USAGE, sizes)?;
+    }
+    host.finish()
+}
+
+#[test]
 fn an_address_of_a_default_subnet_can_be_asked_for() -> Result<()> {
     let host = Host::new()?;
     create(&host, &["--ipv6"], "web")?;
