@@ -22,5 +22,6 @@ mod orphans;
 mod ports;
 mod prune;
 mod scene;
+mod tenants;
 mod tour;
 mod upstream;
