@@ -201,6 +201,7 @@ impl Engine {
                 maps.set_endpoint(endpoint.slot, Slot::default())?;
             }
             failpoint("endpoint.cleared");
+            self.end_led_sockets(endpoint)?;
         }
         if let Some(index) = index_of(&endpoint.link()) {
             self.netlink()?.delete_link(index)?;

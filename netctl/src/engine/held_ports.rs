@@ -13,7 +13,7 @@ use super::{Engine, Error, Result};
 use crate::{
     failpoint::failpoint,
     kernel::{
-        hold_port,
+        destroy_sockets, hold_port,
         reserved_ports::{self, Ports},
     },
     model::{Endpoint, Protocol, Published},
@@ -105,6 +105,22 @@ impl Engine {
         let free = endpoint.published.iter().map(|published| published.host_port);
         let is_free = |port: &u16| !kept.contains(port) && !is_masquerade_port(*port);
         self.unreserve(&free.filter(is_free).map(|port| (port, port)).collect::<Vec<_>>())
+    }
+
+    /// Ends the host's own sockets that were led to an endpoint: a datagram socket would go on sending to whoever has its
+    /// address next.
+    pub(super) fn end_led_sockets(&self, endpoint: &Endpoint) -> Result<()> {
+        let addresses: Vec<IpAddr> = endpoint.addresses().collect();
+        let led = self.plane().maps().sockets_led_to(&addresses)?;
+        if led.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = destroy_sockets(&addresses, &led) {
+            // A kernel that cannot do it leaves them to their programs.
+            tracing::warn!("{error}");
+        }
+        failpoint("ports.sockets-ended");
+        Ok(())
     }
 
     /// Keeps ports out of the kernel's hands, and notes which were not reserved by somebody else.

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use netctl_tests::harness::{HOST4, HOST6, Host, wait};
 
-use crate::topology::{Container, DEADLINE, Place as _, ask_again, connect, network, seen, whoami};
+use crate::topology::{Container, DEADLINE, Place as _, ask_again, connect, exchange, network, seen, udp, whoami};
 
 /// Published on every address of the host.
 const PUBLISHED: [&str; 4] = ["-p", "8080:7000", "-p", "8080:7000/udp"];
@@ -142,6 +142,32 @@ fn a_socket_that_has_bound_a_loopback_address_is_not_led() -> Result<()> {
         let script = format!("curl -g -s -m 5 --interface {own} http://{address}:8080/ || echo ended with $?");
         assert_eq!(host.host.sh(&script)?.trim_end(), "ended with 7", "connection refused at {address}");
     }
+    host.finish()
+}
+
+/// A datagram socket that went on would reach whoever has the container's address next.
+#[test]
+fn sockets_that_were_led_to_a_container_end_with_it() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    let _server = Container::whoami(&host, "web", "server", &PUBLISHED)?;
+    let _other = Container::whoami(&host, "web", "other", &["-p", "8090:7000", "-p", "8090:7000/udp"])?;
+    let mut ended = Vec::new();
+    for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+        let to = at(address, 8080)?;
+        let datagrams = host.host.inside(|| udp(to.ip(), 8080))??;
+        exchange(&datagrams, b"before")?;
+        ended.push((datagrams, connect(&host.host, to)?));
+    }
+    let staying = host.host.inside(|| udp("127.0.0.1".parse()?, 8090))??;
+    exchange(&staying, b"before")?;
+    host.ok(&["rm", "-f", "server"])?;
+    for (datagrams, stream) in &ended {
+        let error = datagrams.recv(&mut [0; 8]).expect_err("it was ended");
+        assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+        ensure!(ask_again(stream, b"after").is_err());
+    }
+    exchange(&staying, b"after").context("another container's stays")?;
     host.finish()
 }
 

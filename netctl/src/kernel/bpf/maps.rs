@@ -8,8 +8,8 @@ use std::{
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, lpm_trie::Key};
 use ipnet::IpNet;
 use netctl_common::abi::{
-    AddressKey, AllowedSource, Counter, CounterKey, Endpoint, HeldPort, Ip4, Ip6, Publication, PublicationKey,
-    RULE_BITS, Reason, Settings, SourceAddress, Traffic, maps,
+    AddressKey, AllowedSource, Counter, CounterKey, Endpoint, HeldPort, HostPeer, HostPeers, Ip4, Ip6, Publication,
+    PublicationKey, RULE_BITS, Reason, Settings, SourceAddress, Traffic, maps,
 };
 
 use super::DataPlane;
@@ -222,6 +222,20 @@ impl Maps<'_> {
     /// Lets go of a port that was held.
     pub fn release(&self, port: HeldPort) -> Result<()> {
         remove(&mut self.hash::<_, u32>(maps::HELD_PORTS)?, maps::HELD_PORTS, port)
+    }
+
+    /// The cookies of the host's sockets that were led to an address.
+    pub fn sockets_led_to(&self, addresses: &[IpAddr]) -> Result<HashSet<u64>> {
+        let map = self.hash::<u64, HostPeers>(maps::HOST_PEERS)?;
+        let is_meant = |peer: &HostPeer| addresses.contains(&IpAddr::from(Ipv6Addr::from(peer.real)).to_canonical());
+        let mut found = HashSet::new();
+        for entry in map.iter() {
+            let (cookie, peers) = entry.map_err(failed("read", maps::HOST_PEERS))?;
+            if peers.peers.iter().any(is_meant) {
+                found.insert(cookie);
+            }
+        }
+        Ok(found)
     }
 
     /// Makes the host's own addresses known, and forgets those that it has no more.
