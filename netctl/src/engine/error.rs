@@ -250,7 +250,9 @@ pub enum Error {
     #[error("{0} was begun by `netctl run`: stop or remove it")]
     NotAttached(String),
     /// The container must not run.
-    #[error("container {0} is running: stop it first, or force")]
+    #[error(
+        "cannot remove container \"{0}\": container is running: stop the container before removing or force remove"
+    )]
     Running(String),
     /// The container must run.
     #[error("container {0} is not running")]

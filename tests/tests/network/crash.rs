@@ -179,8 +179,16 @@ fn a_namespace_is_attached_or_not_attached() -> Result<()> {
 #[test]
 fn a_container_runs_or_does_not_run() -> Result<()> {
     let host = busy_host()?;
-    let command = words(&[&["run", "-d", "--name", "server", "--network", "web", "-p", "8080:80", "--"], &SERVER]);
-    let works = || is_reached(&host);
+    host.ok(&["network", "create", "--ipv6", "back"])?;
+    let networks = ["--network", "web", "--network", "name=back,gw-priority=1"];
+    let command = words(&[&["run", "-d", "--name", "server"], &networks, &["-p", "8080:80", "--"], &SERVER]);
+    let works = || {
+        is_reached(&host)?;
+        for network in ["web", "back"] {
+            fetch(&host.host, &format!("http://{}/", host.address("server", network, "IPAddress")?))?;
+        }
+        Ok(())
+    };
     let remove = || {
         host.ok(&["rm", "-f", "server"])?;
         is_free(&host)

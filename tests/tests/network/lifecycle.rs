@@ -156,7 +156,7 @@ fn a_container_that_begins_again_has_its_network_and_ports() -> Result<()> {
     assert_eq!(host.address("server", "web", "IPAddress")?, "172.18.0.9");
     assert_eq!(host.ok(&["port", "server"])?, "80/tcp -> 0.0.0.0:8080");
 
-    host.netctl(&["rm", "server"])?.refused(4, "container server is running")?;
+    host.netctl(&["rm", "server"])?.refused(4, "cannot remove container \"server\": container is running")?;
     assert_eq!(host.ok(&["rm", "-f", "server"])?, "server");
     host.netctl(&["inspect", "server"])?;
     host.netctl(&["rm", "server"])?.refused(3, "No such container: server")?;

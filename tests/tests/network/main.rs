@@ -25,3 +25,4 @@ mod scene;
 mod tenants;
 mod tour;
 mod upstream;
+mod verbs;

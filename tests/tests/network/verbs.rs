@@ -1,0 +1,76 @@
+//! Verbs on containers: by which references they are found, several at once, and what is refused.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, ensure};
+use netctl_tests::harness::Host;
+
+use crate::scene::{LASTING, refuses, run};
+
+const MISSING: i32 = 3;
+const CONFLICT: i32 = 4;
+
+#[test]
+fn a_verb_goes_through_all_names_and_one_that_fails_keeps_no_other() -> Result<()> {
+    let host = Host::new()?;
+    for name in ["one", "two"] {
+        run(&host, &["--name", name, "--network", "none"], &LASTING)?;
+    }
+    for (verb, runs) in [("stop", false), ("stop", false), ("start", true), ("start", true), ("restart", true)] {
+        let wait = if verb == "start" { [].as_slice() } else { &["-t", "0"] };
+        let ended = host.netctl(&[&[verb], wait, &["one", "nobody", "two"]].concat())?;
+        ensure!((ended.code, ended.stdout.as_str()) == (MISSING, "one\ntwo\n"), "{verb}: {ended:?}");
+        ensure!(ended.stderr == "netctl: No such container: nobody\n", "{verb}: {ended:?}");
+        for name in ["one", "two"] {
+            assert_eq!(host.json(&["inspect", name])?[0]["State"]["Running"], runs, "{verb} {name}");
+        }
+    }
+    host.ok(&["stop", "-t", "0", "two"])?;
+    let sentence = "cannot remove container \"one\": container is running: \
+                    stop the container before removing or force remove";
+    let ended = host.netctl(&["rm", "one", "two"])?;
+    ensure!((ended.code, ended.stdout.as_str()) == (CONFLICT, "two\n"), "{ended:?}");
+    ensure!(ended.stderr == format!("netctl: {sentence}\n"), "{ended:?}");
+    refuses(&host, &["rm", "one"], CONFLICT, sentence)?;
+    assert_eq!(host.ok(&["rm", "-f", "one"])?, "one");
+    refuses(&host, &["rm", "-f", "one"], MISSING, "No such container: one")?;
+    host.finish()
+}
+
+#[test]
+fn a_container_is_found_by_its_id_then_by_its_name_then_by_how_its_id_begins() -> Result<()> {
+    let host = Host::new()?;
+    let begin = |options: &[&str]| run(&host, &[options, &["--network", "none"]].concat(), &["true"]);
+    let name_of = |reference: &str| -> Result<String> {
+        let shape = host.json(&["inspect", reference])?;
+        Ok(shape[0]["Name"].as_str().context("a name")?.to_owned())
+    };
+    let first = begin(&["--name", "first"])?;
+    for reference in ["first", &first, &first[..12], &first[..30], &first[..12].to_uppercase()] {
+        assert_eq!(name_of(reference)?, "first", "{reference}");
+    }
+    // Seventeen containers have two whose identifiers begin alike.
+    let mut by_digit: HashMap<String, String> = HashMap::from([(first[..1].to_owned(), first.clone())]);
+    let digit = loop {
+        let id = begin(&[])?;
+        if by_digit.insert(id[..1].to_owned(), id.clone()).is_some() {
+            break id[..1].to_owned();
+        }
+    };
+    for verb in ["start", "stop", "rm", "inspect", "port", "logs"] {
+        let ended = host.netctl(&[verb, &digit])?;
+        ensure!(ended.code == CONFLICT && ended.stderr.contains(&format!("{digit} is ambiguous")), "{verb}: {ended:?}");
+    }
+    // A name goes before a beginning, an identifier before a name.
+    begin(&["--name", &digit])?;
+    assert_eq!(name_of(&digit)?, digit);
+    begin(&["--name", &first[..12]])?;
+    assert_eq!(name_of(&first[..12])?, &first[..12]);
+    begin(&["--name", &first])?;
+    assert_eq!(name_of(&first)?, "first");
+    assert_eq!(host.ok(&["rm", &first[..12]])?, &first[..12]);
+    assert_eq!(name_of(&first[..12])?, "first");
+    host.ok(&["network", "create", "first"])?;
+    assert_eq!(name_of("first")?, "first", "a network's name is no container's");
+    host.finish()
+}
