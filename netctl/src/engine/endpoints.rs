@@ -35,7 +35,7 @@ impl Engine {
             let asked = attachment.addresses.iter().copied().find(|address| address.is_ipv6() == ipv6);
             self.pick_address(network, &subnet, &taken, asked).map(Some)
         };
-        let has_ipv6 = !container.sysctls.disable_ipv6();
+        let has_ipv6 = !container.sysctls.disable_ipv6() && !attachment.options.disable_ipv6();
         let (address4, address6) = (pick(false)?, if has_ipv6 { pick(true)? } else { None });
         Ok(Endpoint {
             id: Id::random(),

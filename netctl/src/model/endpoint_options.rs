@@ -66,6 +66,13 @@ impl EndpointOptions {
             })
             .collect()
     }
+
+    /// Whether the interface shall do without IPv6.
+    pub fn disable_ipv6(&self) -> bool {
+        self.sysctls(PLACEHOLDER)
+            .iter()
+            .any(|(path, value)| path == "net/ipv6/conf/IFNAME/disable_ipv6" && value != "0")
+    }
 }
 
 fn assignments(text: &str) -> impl Iterator<Item = &str> {
@@ -101,6 +108,8 @@ mod tests {
         let expected = [("net/ipv4/conf/net7/log_martians", "1"), ("net/ipv6/conf/net7/accept_ra", "0")];
         assert_eq!(taken.sysctls("net7"), expected.map(|(path, value)| (path.to_owned(), value.to_owned())));
         assert_eq!(EndpointOptions::default().sysctls("eth0"), []);
+        assert!(!taken.disable_ipv6());
+        assert!(options(&[(SYSCTLS, "net.ipv6.conf.IFNAME.disable_ipv6=1")]).unwrap().disable_ipv6());
     }
 
     #[test]

@@ -87,6 +87,24 @@ fn a_route_that_somebody_added_inside_stays_and_is_used() -> Result<()> {
 }
 
 #[test]
+fn a_way_out_that_somebody_has_broken_inside_keeps_nobody_from_disconnecting() -> Result<()> {
+    let host = networks()?;
+    run(&host, &["--name", "one", "--network", "alpha", "--network", "beta"], &LASTING)?;
+    host.ok(&["exec", "one", "--", "ip", "link", "set", "eth1", "down"])?;
+    let ended = host.netctl(&["network", "disconnect", "alpha", "one"])?;
+    ensure!(ended.code == 0 && ended.stderr.contains("one: add the route"), "it is told: {ended:?}");
+    assert_eq!(gateways(&host, "one")?, "- -");
+    host.ok(&["ps"])?;
+    host.ok(&["exec", "one", "--", "ip", "link", "set", "eth1", "up"])?;
+    host.ok(&["network", "connect", "alpha", "one"])?;
+    assert_eq!(gateways(&host, "one")?, "10.1.0.1 fd00:1::1");
+    host.ok(&["network", "disconnect", "alpha", "one"])?;
+    // IPv6 addresses do not outlive a link that goes down.
+    assert_eq!(gateways(&host, "one")?, "10.2.0.1 -");
+    host.finish()
+}
+
+#[test]
 fn a_second_network_has_its_own_addresses_names_and_mac() -> Result<()> {
     let host = networks()?;
     run(&host, &["--name", "peer", "--network", "beta"], &LASTING)?;

@@ -105,6 +105,8 @@ fn a_configured_mac_survives_a_restart_and_a_reconnection_brings_a_new_one() -> 
     host.ok(&["network", "connect", "--mac-address", "02:42:08:26:a9:56", "beta", "one"])?;
     host.ok(&["restart", "-t", "0", "one"])?;
     assert_eq!(host.address("one", "beta", "MacAddress")?, "02:42:08:26:a9:56");
+    host.ok(&["stop", "-t", "0", "one"])?;
+    assert_eq!(host.address("one", "beta", "MacAddress")?, "02:42:08:26:a9:56", "as it is configured");
     // Whoever has one made up, and stays while it is used again, is not met by it.
     run(&host, &["--name", "two", "--network", "gamma"], &LASTING)?;
     host.ok(&["stop", "-t", "0", "two"])?;
@@ -134,6 +136,12 @@ fn without_ipv6_an_interface_has_no_link_local_address_and_lo_keeps_its_own() ->
     assert_eq!(six("eth0")?, "");
     ensure!(six("eth1")?.contains("/64"), "{}", six("eth1")?);
     ensure!(host.ok(&["exec", "one", "--", "ip", "-6", "route", "show", "default"])?.contains("dev eth1"));
+    host.ok(&["network", "disconnect", "both", "one"])?;
+    // Nor where one interface alone shall do without.
+    let without = format!("{SYSCTLS}=net.ipv6.conf.IFNAME.disable_ipv6=1");
+    host.ok(&["network", "connect", "--driver-opt", &without, "both", "one"])?;
+    assert_eq!((six("eth1")?.as_str(), six("lo")?.as_str()), ("", "::1/128"));
+    ensure!(host.address("one", "both", "GlobalIPv6Address").is_err());
     host.ok(&["network", "disconnect", "both", "one"])?;
     assert_eq!((six("eth0")?.as_str(), six("lo")?.as_str()), ("", "::1/128"));
     host.finish()
