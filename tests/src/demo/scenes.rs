@@ -75,8 +75,16 @@ pub fn to_outside(host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// The host reaches its containers at their addresses.
+/// Programs of the host reach the published port by the host's own addresses, and cannot take it.
 pub fn from_host(host: &Host) -> Result<()> {
+    for url in ["http://127.0.0.1:8080/".to_owned(), "http://[::1]:8080/".to_owned(), format!("http://{HOST4}:8080/")] {
+        typed(&format!("curl -g {url}"));
+        say(host.host.sh(&format!("{FETCH} -g '{url}'"))?.trim());
+    }
+    let bind = "python3 -c \"import socket; socket.create_server(('', 8080))\" 2>&1 | tail -n 1";
+    let refusal = host.host.sh(bind)?;
+    ensure!(refusal.contains("Address already in use"), "a program of the host got the port: {refusal}");
+    say(&format!("a program of the host that wants port 8080: {}", refusal.trim()));
     let address = host.address("server", "web", "IPAddress")?;
     let page = host.host.sh(&format!("{FETCH} http://{address}/"))?;
     say(&format!("the container's own address, {address}, is: {}", page.trim()));

@@ -28,7 +28,6 @@ pub fn run() -> Result<()> {
     scenes::to_outside(&host)?;
 
     title("From the host itself");
-    say("127.0.0.1:8080 on the host is not served yet: it comes with the host's own connections to published ports.");
     scenes::from_host(&host)?;
 
     title("In the middle of a download: nft flush ruleset, and every netctl process killed");
