@@ -1,15 +1,11 @@
 //! The pinned maps, opened one by one as they are needed. Entries are `netctl_common::abi`'s.
 
-use std::{
-    collections::HashSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::net::IpAddr;
 
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, lpm_trie::Key};
 use ipnet::IpNet;
 use netctl_common::abi::{
-    AddressKey, AllowedSource, Counter, CounterKey, Endpoint, HeldPort, HostPeer, HostPeers, Ip4, Ip6, Publication,
-    PublicationKey, RULE_BITS, Reason, Settings, SourceAddress, Traffic, maps,
+    AddressKey, Counter, CounterKey, Endpoint, Ip4, Ip6, Reason, Settings, SourceAddress, Traffic, maps,
 };
 
 use super::DataPlane;
@@ -147,105 +143,6 @@ impl Maps<'_> {
         }
     }
 
-    /// Publishes a port at a host address; the unspecified address is every address of that family.
-    pub fn publish(&self, address: IpAddr, port: u16, protocol: u8, to: Publication) -> Result<()> {
-        match address {
-            IpAddr::V4(ip) => {
-                insert(&mut self.hash(maps::PUBLICATIONS4)?, maps::PUBLICATIONS4, key4(ip, port, protocol), to)
-            }
-            IpAddr::V6(ip) => {
-                insert(&mut self.hash(maps::PUBLICATIONS6)?, maps::PUBLICATIONS6, key6(ip, port, protocol), to)
-            }
-        }
-    }
-
-    /// Whether a port is published at a host address.
-    pub fn is_published(&self, address: IpAddr, port: u16, protocol: u8) -> Result<bool> {
-        match address {
-            IpAddr::V4(ip) => is_there(
-                self.hash::<_, Publication>(maps::PUBLICATIONS4)?.get(&key4(ip, port, protocol), 0),
-                maps::PUBLICATIONS4,
-            ),
-            IpAddr::V6(ip) => is_there(
-                self.hash::<_, Publication>(maps::PUBLICATIONS6)?.get(&key6(ip, port, protocol), 0),
-                maps::PUBLICATIONS6,
-            ),
-        }
-    }
-
-    /// Ends the publication of a port.
-    pub fn unpublish(&self, address: IpAddr, port: u16, protocol: u8) -> Result<()> {
-        match address {
-            IpAddr::V4(ip) => remove(
-                &mut self.hash::<_, Publication>(maps::PUBLICATIONS4)?,
-                maps::PUBLICATIONS4,
-                key4(ip, port, protocol),
-            ),
-            IpAddr::V6(ip) => remove(
-                &mut self.hash::<_, Publication>(maps::PUBLICATIONS6)?,
-                maps::PUBLICATIONS6,
-                key6(ip, port, protocol),
-            ),
-        }
-    }
-
-    /// Lets source addresses of a prefix through a rule.
-    pub fn allow(&self, rule: u32, prefix: IpNet) -> Result<()> {
-        match allowed_key(rule, prefix) {
-            AllowedKey::V4(key) => {
-                self.trie(maps::ALLOWED4)?.insert(&key, 1, 0).map_err(failed("write", maps::ALLOWED4))
-            }
-            AllowedKey::V6(key) => {
-                self.trie(maps::ALLOWED6)?.insert(&key, 1, 0).map_err(failed("write", maps::ALLOWED6))
-            }
-        }
-    }
-
-    /// Lets source addresses of a prefix through a rule no more.
-    pub fn disallow(&self, rule: u32, prefix: IpNet) -> Result<()> {
-        match allowed_key(rule, prefix) {
-            AllowedKey::V4(key) => tolerate(self.trie(maps::ALLOWED4)?.remove(&key), maps::ALLOWED4),
-            AllowedKey::V6(key) => tolerate(self.trie(maps::ALLOWED6)?.remove(&key), maps::ALLOWED6),
-        }
-    }
-
-    /// Holds a port of one protocol and family against processes of the host.
-    pub fn hold(&self, port: HeldPort) -> Result<()> {
-        insert(&mut self.hash::<_, u32>(maps::HELD_PORTS)?, maps::HELD_PORTS, port, 1)
-    }
-
-    /// Whether a port is held.
-    pub fn is_held(&self, port: HeldPort) -> Result<bool> {
-        is_there(self.hash::<_, u32>(maps::HELD_PORTS)?.get(&port, 0), maps::HELD_PORTS)
-    }
-
-    /// Lets go of a port that was held.
-    pub fn release(&self, port: HeldPort) -> Result<()> {
-        remove(&mut self.hash::<_, u32>(maps::HELD_PORTS)?, maps::HELD_PORTS, port)
-    }
-
-    /// The cookies of the host's sockets that were led to an address.
-    pub fn sockets_led_to(&self, addresses: &[IpAddr]) -> Result<HashSet<u64>> {
-        let map = self.hash::<u64, HostPeers>(maps::HOST_PEERS)?;
-        let is_meant = |peer: &HostPeer| addresses.contains(&IpAddr::from(Ipv6Addr::from(peer.real)).to_canonical());
-        let mut found = HashSet::new();
-        for entry in map.iter() {
-            let (cookie, peers) = entry.map_err(failed("read", maps::HOST_PEERS))?;
-            if peers.peers.iter().any(is_meant) {
-                found.insert(cookie);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Makes the host's own addresses known, and forgets those that it has no more.
-    pub fn set_host_addresses(&self, addresses: &[IpAddr]) -> Result<()> {
-        let of4 = addresses.iter().filter_map(|ip| if let IpAddr::V4(ip) = ip { Some(Ip4::from(*ip)) } else { None });
-        let of6 = addresses.iter().filter_map(|ip| if let IpAddr::V6(ip) = ip { Some(Ip6::from(*ip)) } else { None });
-        become_set(&mut self.hash(maps::HOST_ADDRESSES4)?, maps::HOST_ADDRESSES4, of4.collect())?;
-        become_set(&mut self.hash(maps::HOST_ADDRESSES6)?, maps::HOST_ADDRESSES6, of6.collect())
-    }
-
     /// Tells the masquerade address of an uplink.
     pub fn set_source(&self, ifindex: u32, source: SourceAddress) -> Result<()> {
         insert(&mut self.hash(maps::SOURCES)?, maps::SOURCES, ifindex, source)
@@ -314,7 +211,7 @@ impl Maps<'_> {
         HashMap::try_from(Map::HashMap(self.open(name)?)).map_err(failed("open", name))
     }
 
-    fn trie<K: aya::Pod>(&self, name: &'static str) -> Result<LpmTrie<MapData, K, u32>> {
+    pub(super) fn trie<K: aya::Pod>(&self, name: &'static str) -> Result<LpmTrie<MapData, K, u32>> {
         LpmTrie::try_from(Map::LpmTrie(self.open(name)?)).map_err(failed("open", name))
     }
 
@@ -323,48 +220,11 @@ impl Maps<'_> {
     }
 }
 
-enum AllowedKey {
-    V4(Key<AllowedSource<Ip4>>),
-    V6(Key<AllowedSource<[u32; 4]>>),
-}
-
-fn allowed_key(rule: u32, prefix: IpNet) -> AllowedKey {
-    let bits = RULE_BITS + u32::from(prefix.prefix_len());
-    match prefix.network() {
-        IpAddr::V4(ip) => AllowedKey::V4(Key::new(bits, AllowedSource { rule, address: ip.into() })),
-        IpAddr::V6(ip) => {
-            let mut address = [0; 4];
-            for (word, bytes) in address.iter_mut().zip(ip.octets().as_chunks::<4>().0) {
-                *word = u32::from_ne_bytes(*bytes);
-            }
-            AllowedKey::V6(Key::new(bits, AllowedSource { rule, address }))
-        }
-    }
-}
-
 fn address_key<A>(network: u32, address: A) -> AddressKey<A> {
     AddressKey { address, network, reserved: 0 }
 }
 
-fn key4(address: Ipv4Addr, port: u16, protocol: u8) -> PublicationKey<Ip4> {
-    PublicationKey {
-        address: address.into(),
-        port: netctl_common::abi::Be16::new(port),
-        protocol: protocol.into(),
-        reserved: 0,
-    }
-}
-
-fn key6(address: Ipv6Addr, port: u16, protocol: u8) -> PublicationKey<Ip6> {
-    PublicationKey {
-        address: address.into(),
-        port: netctl_common::abi::Be16::new(port),
-        protocol: protocol.into(),
-        reserved: 0,
-    }
-}
-
-fn insert<K: aya::Pod, V: aya::Pod>(
+pub(super) fn insert<K: aya::Pod, V: aya::Pod>(
     map: &mut HashMap<MapData, K, V>,
     name: &'static str,
     key: K,
@@ -373,31 +233,16 @@ fn insert<K: aya::Pod, V: aya::Pod>(
     map.insert(key, value, 0).map_err(failed("write", name))
 }
 
-fn remove<K: aya::Pod, V: aya::Pod>(map: &mut HashMap<MapData, K, V>, name: &'static str, key: K) -> Result<()> {
+pub(super) fn remove<K: aya::Pod, V: aya::Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    name: &'static str,
+    key: K,
+) -> Result<()> {
     tolerate(map.remove(&key), name)
 }
 
-/// Gives a map these keys and no others.
-fn become_set<K: aya::Pod + Eq + std::hash::Hash>(
-    map: &mut HashMap<MapData, K, u32>,
-    name: &'static str,
-    wanted: HashSet<K>,
-) -> Result<()> {
-    let known = map.keys().collect::<std::result::Result<HashSet<K>, _>>().map_err(failed("read", name))?;
-    wanted.difference(&known).try_for_each(|key| insert(map, name, *key, 1))?;
-    known.difference(&wanted).try_for_each(|key| remove(map, name, *key))
-}
-
-fn is_there<V>(answer: std::result::Result<V, MapError>, name: &'static str) -> Result<bool> {
-    match answer {
-        Ok(_) => Ok(true),
-        Err(MapError::KeyNotFound | MapError::ElementNotFound) => Ok(false),
-        Err(source) => Err(failed("read", name)(source)),
-    }
-}
-
 /// An entry that is gone already is fine.
-fn tolerate(answer: std::result::Result<(), MapError>, name: &'static str) -> Result<()> {
+pub(super) fn tolerate(answer: std::result::Result<(), MapError>, name: &'static str) -> Result<()> {
     match answer {
         Ok(()) | Err(MapError::KeyNotFound | MapError::ElementNotFound) => Ok(()),
         Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -405,6 +250,6 @@ fn tolerate(answer: std::result::Result<(), MapError>, name: &'static str) -> Re
     }
 }
 
-fn failed(action: &'static str, map: &'static str) -> impl FnOnce(MapError) -> KernelError {
+pub(super) fn failed(action: &'static str, map: &'static str) -> impl FnOnce(MapError) -> KernelError {
     move |source| KernelError::Map { action, map, source: Box::new(source) }
 }

@@ -7,6 +7,7 @@ mod host_hooks;
 mod maps;
 mod object;
 mod probe;
+mod publications;
 
 pub use attach::{Attachment, is_hooked};
 pub use flows::FlowEnd;
