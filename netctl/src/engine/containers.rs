@@ -132,9 +132,8 @@ impl Engine {
 
     /// Refuses what cannot be had, such as ports that somebody else has, before anything is built.
     fn check_wishes(&self, container: &Container) -> Result<()> {
-        if container.network_mode == "host" && !container.sysctls.0.is_empty() {
-            let keys = container.sysctls.0.keys().cloned();
-            return Err(Error::Sysctls(keys.map(SysctlError::HostNetwork).collect()));
+        if container.network_mode == "host" {
+            refuse_sysctls(container)?;
         }
         if let (Origin::Attached { .. }, None, Some(option)) =
             (&container.origin, container.netns_name(), container.dns.needs_files())
@@ -158,6 +157,10 @@ impl Engine {
 
     /// Sets in a container's namespace what was asked for.
     pub fn apply_sysctls(&self, container: &Container, netns: &Netns) -> Result<()> {
+        // The namespace may be shared with a container that has the host's.
+        if netns.inode()? == Netns::own()?.inode()? {
+            return refuse_sysctls(container);
+        }
         let set = || {
             container.sysctls.paths().try_for_each(|(path, value)| {
                 let refused = |source| Error::SysctlRefused { key: path.clone(), value: value.to_owned(), source };
@@ -211,4 +214,9 @@ impl Engine {
         }
         Ok(gateways)
     }
+}
+
+fn refuse_sysctls(container: &Container) -> Result<()> {
+    let errors: Vec<_> = container.sysctls.0.keys().cloned().map(SysctlError::HostNetwork).collect();
+    if errors.is_empty() { Ok(()) } else { Err(Error::Sysctls(errors)) }
 }

@@ -159,7 +159,13 @@ fn kernel_settings_are_those_of_the_containers_own_namespace() -> Result<()> {
     refuses(&host, &with("net.ipv4.no_such_setting=1"), USAGE, "net/ipv4/no_such_setting=1 was refused")?;
     refuses(&host, &with("net.ipv4.ip_default_ttl=frog"), USAGE, "net/ipv4/ip_default_ttl=frog was refused")?;
     let on_host = ["run", "-d", "--network", "host", "--sysctl", "net.ipv4.ip_forward=1", "--", "true"];
-    refuses(&host, &on_host, USAGE, "sysctl 'net.ipv4.ip_forward' is not allowed in the host's network namespace")?;
+    let not_the_hosts = "sysctl 'net.ipv4.ip_forward' is not allowed in the host's network namespace";
+    refuses(&host, &on_host, USAGE, not_the_hosts)?;
+    run(&host, &["--name", "like-host", "--network", "host"], &LASTING)?;
+    let shared = ["run", "-d", "--network", "container:like-host", "--sysctl", "net.ipv4.ip_forward=1", "--", "true"];
+    let before = host.host.sh("cat /proc/sys/net/ipv4/ip_forward")?;
+    refuses(&host, &shared, USAGE, not_the_hosts)?;
+    assert_eq!(host.host.sh("cat /proc/sys/net/ipv4/ip_forward")?, before);
     host.finish()
 }
 
