@@ -93,6 +93,29 @@ fn a_container_is_known_by_each_of_its_names_and_addresses() -> Result<()> {
 }
 
 #[test]
+fn networks_whose_gateway_is_not_on_the_host_have_names() -> Result<()> {
+    let host = Host::new()?;
+    let option = |name: &str| format!("com.docker.network.bridge.{name}");
+    let (four, six) = (option("gateway_mode_ipv4=isolated"), option("gateway_mode_ipv6=isolated"));
+    let inhibited = option("inhibit_ipv4=true");
+    host.ok(&["network", "create", "--internal", "--ipv6", "-o", &four, "-o", &six, "isolated"])?;
+    host.ok(&["network", "create", "--ipv6", "-o", &inhibited, "inhibited"])?;
+    for network in ["isolated", "inhibited"] {
+        for name in ["one", "two"] {
+            run(&host, &["--name", &format!("{network}-{name}"), "--network", network], &LASTING)?;
+        }
+        let (one, two) = (format!("{network}-one"), format!("{network}-two"));
+        let (four, six) =
+            (host.address(&two, network, "IPAddress")?, host.address(&two, network, "GlobalIPv6Address")?);
+        assert_eq!(ask(&host, &one, &[&two, "A"])?, four, "{network}");
+        assert_eq!(ask(&host, &one, &[&two, "AAAA"])?, six, "{network}");
+        let found = host.ok(&["exec", &one, "--", "getent", "ahostsv6", &two])?;
+        ensure!(found.starts_with(&six), "{network}: {found}");
+    }
+    host.finish()
+}
+
+#[test]
 fn names_are_as_long_as_dns_can_say() -> Result<()> {
     let host = Host::new()?;
     host.ok(&["network", "create", "web"])?;
