@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use netctl::{
     engine::{Dirs, Engine, Error, Result},
     model::{Attachment, Container, Endpoint, Network, Origin, Status},
@@ -131,7 +132,9 @@ fn place(
 ) -> Value {
     let subnet = |ipv6: bool| network?.subnet(ipv6).filter(|_| endpoint.is_some_and(|e| e.has_family(ipv6)));
     let length = |ipv6: bool| subnet(ipv6).map_or(0, |(subnet, _)| subnet.prefix_len());
-    let gateway = |ipv6: bool| subnet(ipv6).map(|(_, gateway)| gateway.to_string()).unwrap_or_default();
+    // Of two addresses the host has none; names are asked beside them, and nothing else.
+    let inside = |(subnet, gateway): &(IpNet, IpAddr)| subnet.contains(gateway);
+    let gateway = |ipv6: bool| subnet(ipv6).filter(inside).map(|(_, gateway)| gateway.to_string()).unwrap_or_default();
     let text = |address: Option<IpAddr>| address.map(|ip| ip.to_string()).unwrap_or_default();
     let names = [container.name.to_string(), container.id.short().to_owned(), container.hostname.clone()];
     let has_names = network.is_some_and(Network::has_names);

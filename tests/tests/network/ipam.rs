@@ -100,6 +100,8 @@ fn both_addresses_of_a_pair_are_containers_where_the_host_has_none() -> Result<(
         for (from, to) in [("one", "two"), ("two", "one")] {
             host.ok(&["exec", from, "--", "ping", "-c", "1", "-W", "5", to]).context(option)?;
         }
+        let gateway = host.ok(&["inspect", "-f", "{{.NetworkSettings.Networks.pair.Gateway}}", "one"])?;
+        ensure!(gateway.is_empty(), "{gateway}");
         let full = ["run", "-d", "--network", "pair", "--", "true"];
         refuses(&host, &full, CONFLICT, "no free address in 192.168.135.0/31")?;
         host.ok(&["rm", "-f", "one", "two"])?;
