@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use clap::Args;
 use netctl::{
-    engine::{Dirs, Engine, Error},
+    engine::{Dirs, Engine, Error, Result},
     model::{Filters, Id, Network},
 };
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{
     args::Format,
     dispatch::Outcome,
+    options::Complaints,
     output::{self, Field, Layout, further, shown},
 };
 
@@ -46,10 +47,7 @@ pub struct NetworkLs {
 
 /// Lists networks by name.
 pub fn ls(dirs: &Dirs, arguments: &NetworkLs) -> Outcome {
-    let layout = Layout::read(&arguments.format)?;
-    let filters = Filters::read(&arguments.filter, &FILTERS).map_err(Error::Filters)?;
-    filters.check("type", &["builtin", "custom"]).map_err(Error::filter)?;
-    let dangling = filters.flag("dangling").map_err(Error::filter)?;
+    let (layout, filters, dangling) = read(arguments)?;
     let engine = Engine::open(dirs)?;
     let mut networks = engine.networks()?;
     let used = if dangling.is_some() { engine.networks_in_use()? } else { HashSet::new() };
@@ -65,6 +63,18 @@ pub fn ls(dirs: &Dirs, arguments: &NetworkLs) -> Outcome {
     let objects: Vec<_> = networks.iter().map(|network| object(network, &id(network))).collect();
     output::print(&layout, &FIELDS, &objects)?;
     Ok(0)
+}
+
+/// What was asked for; everything that is wrong with it is told.
+fn read(arguments: &NetworkLs) -> Result<(Layout, Filters, Option<bool>)> {
+    let mut complaints = Complaints::default();
+    let layout = complaints.take(Layout::read(&arguments.format));
+    let filters = complaints.take(Filters::read(&arguments.filter, &FILTERS).map_err(Error::Filters));
+    let filters = filters.unwrap_or_default();
+    complaints.take(filters.check("type", &["builtin", "custom"]).map_err(Error::filter));
+    let dangling = complaints.take(filters.flag("dangling").map_err(Error::filter)).flatten();
+    complaints.tell()?;
+    Ok((layout.unwrap_or(Layout::Table), filters, dangling))
 }
 
 fn fits(filters: &Filters, network: &Network) -> bool {

@@ -13,6 +13,7 @@ use super::{
     args::Format,
     dispatch::Outcome,
     network_list::labels,
+    options::Complaints,
     output::{self, Field, Layout, further, shown},
 };
 
@@ -66,9 +67,12 @@ type Found = (Container, Vec<Endpoint>);
 
 /// Lists containers, the youngest first.
 pub fn ps(dirs: &Dirs, arguments: &Ps) -> Outcome {
-    let layout = Layout::read(&arguments.format)?;
-    let filters = Filters::read(&arguments.filter, &FILTERS).map_err(Error::Filters)?;
-    filters.check("status", &STATES).map_err(Error::filter)?;
+    let mut complaints = Complaints::default();
+    let layout = complaints.take(Layout::read(&arguments.format));
+    let filters = complaints.take(Filters::read(&arguments.filter, &FILTERS).map_err(Error::Filters));
+    let (layout, filters) = (layout.unwrap_or(Layout::Table), filters.unwrap_or_default());
+    complaints.take(filters.check("status", &STATES).map_err(Error::filter));
+    complaints.tell()?;
     let engine = Engine::open(dirs)?;
     let names: HashMap<Id, Name> = engine.networks()?.into_iter().map(|network| (network.id, network.name)).collect();
     let last = if arguments.latest { Some(1) } else { arguments.last };

@@ -168,6 +168,10 @@ fn templates_and_filters_that_cannot_be_are_refused_in_one_sentence() -> Result<
     host.netctl(&["ps", "-f", "since=nobody"])?.refused(3, "No such container: nobody")?;
     let all = host.netctl(&["network", "ls", "-f", "colour=red", "-f", "shape=round"])?;
     ensure!(all.code == USAGE && all.stderr.lines().count() == 2, "{all:?}");
+    for list in [["network", "ls"].as_slice(), &["ps"]] {
+        let wrong = host.netctl(&words(&[list, &["--format", "{{", "-f", "colour=red", "-f", "shape"]]))?;
+        ensure!(wrong.code == USAGE && wrong.stderr.lines().count() == 3, "{wrong:?}");
+    }
     host.netctl(&["network", "ls", "--json", "--format", "json"])?.refused(USAGE, "cannot be used with")?;
     host.finish()
 }
