@@ -5,7 +5,7 @@ use std::{collections::HashSet, net::IpAddr};
 use ipnet::IpNet;
 use netctl_common::abi::{Endpoint as Slot, Ip4, Ip6, Mac, endpoint_flags, eui64_link_local, maps::ENDPOINTS_MAX};
 
-use super::{Engine, Error, GATEWAY_MAC, Result};
+use super::{Engine, Error, GATEWAY_MAC, Result, networks::last_address_key};
 use crate::{
     failpoint::failpoint,
     kernel::{Netlink, Netns, Route, Veth, index_of, sysctl},
@@ -68,7 +68,7 @@ impl Engine {
             }
             return Ok(address);
         }
-        let key = format!("last:{}:{}", network.id.short(), if subnet.addr().is_ipv6() { 6 } else { 4 });
+        let key = last_address_key(&network.id, if subnet.addr().is_ipv6() { "6" } else { "4" });
         let last = self.store.meta(&key)?.and_then(|text| text.parse().ok());
         let range = network.range(subnet).unwrap_or(*subnet);
         let address = crate::ipam::next_address(subnet, &range, taken, last).ok_or(Error::SubnetFull(range))?;

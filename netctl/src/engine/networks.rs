@@ -262,8 +262,10 @@ impl Engine {
     pub(super) fn finish_network_removal(&self, network: &Network) -> Result<()> {
         self.take_down_network(network)?;
         failpoint("network.taken-down");
-        let gone: std::result::Result<(), StoreError> =
-            self.store.durably(|| self.store.delete::<Network>(&network.id));
+        let gone: std::result::Result<(), StoreError> = self.store.durably(|| {
+            self.store.forget_meta(&last_address_key(&network.id, ""))?;
+            self.store.delete::<Network>(&network.id)
+        });
         Ok(gone?)
     }
 }
@@ -286,4 +288,9 @@ fn check_forwarding(network: &Network) -> Result<()> {
         return Err(Error::FirewallNeedsForwarding);
     }
     Ok(())
+}
+
+/// Where the address that a network gave out last is kept, of one family or, of none, of both.
+pub(super) fn last_address_key(network: &Id, family: &str) -> String {
+    format!("last:{}:{family}", network.short())
 }

@@ -133,6 +133,12 @@ impl Store {
         self.connection.execute(statement, params![key, value]).map(|_| ()).map_err(self.wrap())
     }
 
+    /// Removes all single values whose keys begin so.
+    pub fn forget_meta(&self, beginning: &str) -> Result<(), StoreError> {
+        let statement = "DELETE FROM meta WHERE substr(key, 1, length(?1)) = ?1";
+        self.connection.execute(statement, [beginning]).map(|_| ()).map_err(self.wrap())
+    }
+
     /// Raises with each change that another connection makes.
     pub fn data_version(&self) -> Result<i64, StoreError> {
         self.number("PRAGMA data_version")

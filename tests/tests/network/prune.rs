@@ -38,6 +38,11 @@ fn prune_removes_networks_that_no_container_refers_to() -> Result<()> {
     wait_for_status(&host, "ended", "Exited (0)")?;
     host.ok(&["rm", "ended"])?;
     assert_eq!(host.json(&["network", "prune", "--json"])?, json!(["stopped"]));
+    let count = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute(\
+                 \"SELECT count(*) FROM meta WHERE key LIKE 'last:%'\").fetchone()[0])";
+    let path = host.state_dir().join("state.db");
+    let counted = host.host.command("python3")?.args(["-c", count]).arg(path).output()?;
+    ensure!(String::from_utf8_lossy(&counted.stdout).trim() == "1", "only of the network that is left: {counted:?}");
     let links = host.host.sh("ip -o link | grep -c ': ncn'")?;
     assert_eq!(links.trim(), "1", "the default network was never needed");
     host.finish()
