@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 use super::sandbox;
 use crate::{
-    engine::{Dirs, Engine, Error, Result},
+    engine::{Dirs, Engine, Error, Result, Sharing},
     kernel::{Cgroup, KernelError},
     model::{Origin, Status},
     serve,
@@ -18,11 +18,14 @@ use crate::{
 
 /// Replaces this process by `command` inside the container. Returns only if that fails, with a shell's exit code.
 pub fn exec(dirs: &Dirs, reference: &str, command: &[String]) -> Result<u8> {
-    let container = Engine::open(dirs)?.container(reference)?;
+    let engine = Engine::open(dirs)?;
+    let container = engine.container(reference)?;
     if container.state.status != Status::Running {
         return Err(Error::NotRunning(container.name.to_string()));
     }
-    if container.has_endpoints()
+    let sharing = Sharing::read(&engine.store, &container).ok().flatten();
+    drop(engine);
+    if sharing.as_ref().map_or(&container, |sharing| &sharing.owner).has_endpoints()
         && let Err(error) = serve::ensure_running(dirs)
     {
         // It runs without names rather than not at all.

@@ -221,10 +221,12 @@ fn a_killed_resolver_is_started_by_the_next_command_that_needs_it() -> Result<()
     assert_eq!(ask(&host, "one", &["two"])?, host.address("two", "web", "IPAddress")?);
     assert_eq!(ask(&host, "two", &["one"])?, address);
 
+    run(&host, &["--name", "sharer", "--network", "container:two"], &LASTING)?;
     let second = serve_pid(&host)?;
     kill(Pid::from_raw(i32::try_from(second)?), Signal::SIGKILL)?;
     wait::until(DEADLINE, "the resolver's end", || Ok(!is_running(second)))?;
-    assert_eq!(ask(&host, "two", &["one"])?, address, "a command in a container needs it, too");
+    assert_eq!(ask(&host, "sharer", &["one"])?, address, "a command in a container needs it, too");
+    host.ok(&["rm", "-f", "sharer"])?;
     host.finish()
 }
 

@@ -47,6 +47,15 @@ fn a_container_with_servers_of_its_own_asks_those_from_where_it_is() -> Result<(
     ensure!(conf.starts_with(&format!("nameserver {}", gateway.as_str().unwrap_or_default())), "{conf}");
     ensure!(!conf.contains("198.18"), "the resolver stands between: {conf}");
 
+    let other = Namespace::new("other")?;
+    let path = other.path();
+    let attach = ["attach", "--name", "guest", "--netns", &path.to_string_lossy(), "--network", "web"];
+    host.ok(&[attach.as_slice(), &["--dns", "198.18.0.3"]].concat())?;
+    assert_eq!(lookup(&host, "guest", "who.example")?, "203.0.113.3", "an attached namespace has its own, too");
+    run(&host, &["--name", "sharer", "--network", "container:four"], &LASTING)?;
+    assert_eq!(lookup(&host, "sharer", "who.example")?, "203.0.113.3", "who shares a namespace shares its servers");
+    host.ok(&["rm", "-f", "sharer"])?;
+
     host.ok(&["restart", "-t", "0", "four"])?;
     assert_eq!(lookup(&host, "four", "who.example")?, "203.0.113.3", "kept over a restart");
     host.finish()
