@@ -36,6 +36,9 @@ const FILTERS: [&str; 8] = ["before", "exited", "id", "label", "name", "network"
 /// Docker's words for what a container may be.
 const STATES: [&str; 7] = ["created", "dead", "exited", "paused", "removing", "restarting", "running"];
 
+/// `container:` and twelve digits.
+const CONTAINER_MODE_LENGTH: usize = 22;
+
 /// How much of a command is shown.
 const COMMAND_LENGTH: usize = 20;
 
@@ -139,8 +142,10 @@ fn object(found: &Found, id: &str, names: &HashMap<Id, Name>, command_length: us
     let (container, endpoints) = found;
     let of = |network: &Id| names.get(network).map_or("?", Name::as_str);
     let mut networks: Vec<_> = container.attachments.iter().map(|attachment| of(&attachment.network)).collect();
-    if networks.is_empty() {
-        networks.push(&container.network_mode);
+    // Of `container:` and an identifier as much is shown as of any identifier.
+    let mode = container.network_mode.get(..CONTAINER_MODE_LENGTH).unwrap_or(&container.network_mode);
+    if networks.is_empty() && container.network_mode.starts_with("container:") {
+        networks.push(mode);
     }
     let status = match container.state.status {
         Status::Running => "Up".to_owned(),

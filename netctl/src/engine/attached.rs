@@ -1,6 +1,6 @@
 //! Namespaces that others have made: given their place on networks, watched, and taken off again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Engine, Error, Result, RunSpec};
 use crate::{
@@ -75,13 +75,25 @@ impl Engine {
                 // Looked at after the namespace is held: the number may be another process's by then.
                 Ok(netns.filter(|_| is_alive(state.pid, state.start)))
             }
-            Origin::Attached { netns, cookie } => {
-                let Ok(netns) = Netns::at(netns) else {
-                    return Ok(None);
-                };
-                let found = netns.inside(netns_cookie)??;
-                Ok(if *cookie == 0 || found == *cookie { Some(netns) } else { None })
-            }
+            Origin::Attached { netns, cookie } => attached_netns(netns, *cookie),
+        }
+    }
+
+    /// Takes our routes and rules out of a namespace that goes on without us; interfaces have taken most with them.
+    pub(super) fn clear_namespace(&self, container: &Container) {
+        let Origin::Attached { netns, cookie } = &container.origin else {
+            return;
+        };
+        // On one network there is a default route at most.
+        if container.attachments.len() < 2 {
+            return;
+        }
+        let cleared = match attached_netns(netns, *cookie) {
+            Ok(Some(netns)) => self.lead_out(container, &[], &netns),
+            gone => gone.map(drop),
+        };
+        if let Err(error) = cleared {
+            tracing::warn!("{}: {error}", container.name);
         }
     }
 
@@ -93,6 +105,14 @@ impl Engine {
         }
         Ok(endpoints.iter().any(|endpoint| index_of(&endpoint.link()).is_none()))
     }
+}
+
+fn attached_netns(path: &Path, cookie: u64) -> Result<Option<Netns>> {
+    let Ok(netns) = Netns::at(path) else {
+        return Ok(None);
+    };
+    let found = netns.inside(netns_cookie)??;
+    Ok(if cookie == 0 || found == cookie { Some(netns) } else { None })
 }
 
 fn open_netns(pid: Option<u32>, path: Option<PathBuf>) -> Result<(Netns, PathBuf)> {

@@ -166,6 +166,21 @@ fn an_attached_namespace_is_connected_and_disconnected_too() -> Result<()> {
 }
 
 #[test]
+fn a_detached_namespace_keeps_nothing_of_ours() -> Result<()> {
+    let host = two_networks()?;
+    let other = Namespace::new("other")?;
+    let path = other.path();
+    let networks = ["--network", "web", "--network", "back"];
+    let all = "ip -o link; ip rule; ip -6 rule; ip route show table all; ip -6 route show table all";
+    let before = other.sh(all)?;
+    host.ok(&[&["attach", "--name", "guest", "--netns", &path.to_string_lossy()], networks.as_slice()].concat())?;
+    ensure!(other.sh("ip rule")?.contains("proto 110"), "two networks need rules: {}", other.sh("ip rule")?);
+    host.ok(&["detach", "guest"])?;
+    assert_eq!(other.sh(all)?, before);
+    host.finish()
+}
+
+#[test]
 fn connections_that_cannot_be_are_refused_in_dockers_words() -> Result<()> {
     let host = two_networks()?;
     let id = host.json(&["inspect", "one"])?[0]["Id"].as_str().unwrap_or_default().to_owned();

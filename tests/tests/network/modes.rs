@@ -35,6 +35,7 @@ fn two_containers_share_a_namespace_with_all_that_belongs_to_it() -> Result<()> 
     let shape = host.json(&["inspect", "y"])?;
     assert_eq!(shape[0]["HostConfig"]["NetworkMode"], format!("container:{id}"));
     assert_eq!(shape[0]["Config"]["Hostname"], "front");
+    ensure!(host.ok(&["ps"])?.contains(&format!("container:{}   ", &id[..12])), "{}", host.ok(&["ps"])?);
     assert_eq!(shape[0]["NetworkSettings"]["Networks"], serde_json::json!({}));
     ensure!(see(&host, "x", "readlink /proc/self/ns/mnt")? != see(&host, "y", "readlink /proc/self/ns/mnt")?);
 
