@@ -222,7 +222,7 @@ impl Engine {
 /// The host end needs no addresses of its own and forwards nothing.
 fn quieten(link: &str) -> Result<()> {
     sysctl::set_for_interface("ipv4", link, "forwarding", "0")?;
-    if std::path::Path::new("/proc/sys/net/ipv6").exists() {
+    if sysctl::is_known("ipv6", link, "addr_gen_mode") {
         sysctl::set_for_interface("ipv6", link, "addr_gen_mode", "1")?;
     }
     Ok(())
@@ -231,7 +231,7 @@ fn quieten(link: &str) -> Result<()> {
 /// Gives the container's end its settings and addresses.
 fn furnish(endpoint: &Endpoint, network: &Network, options: &EndpointOptions, netns: &Netns) -> Result<()> {
     let interface = &endpoint.interface;
-    let has_ipv6 = netns.inside(|| std::path::Path::new("/proc/sys/net/ipv6").exists())?;
+    let has_ipv6 = netns.inside(|| sysctl::is_known("ipv6", interface, "disable_ipv6"))?;
     if has_ipv6 {
         if endpoint.address6.is_some() {
             sysctl::set_inside(netns, "ipv6", interface, "accept_dad", "0")?;

@@ -172,8 +172,8 @@ impl Engine {
         sysctl::set_for_interface("ipv4", &anchor, "forwarding", "1")?;
         sysctl::set_for_interface("ipv4", &anchor, "rp_filter", "2")?;
         sysctl::set_for_interface("ipv4", &anchor, "src_valid_mark", "1")?;
-        let has_ipv6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
-        if has_ipv6 {
+        // A kernel without IPv6 has no such settings, nor has an interface whose MTU is too small for it.
+        if sysctl::is_known("ipv6", &anchor, "forwarding") {
             sysctl::set_for_interface("ipv6", &anchor, "addr_gen_mode", "1")?;
             sysctl::set_for_interface("ipv6", &anchor, "forwarding", "1")?;
             if network.respects_host_firewall && sysctl::is_known("ipv6", &anchor, FORCE_FORWARDING) {

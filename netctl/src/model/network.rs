@@ -176,7 +176,9 @@ impl NetworkSpec {
         }
         let is_off = |subnet: &&IpNet| !self.has_family(subnet.addr().is_ipv6());
         errors.extend(self.addressing.subnets.iter().filter(is_off).map(|subnet| SpecError::DisabledFamily(*subnet)));
-        errors.extend(Options(&self.options).errors(self.internal).into_iter().map(SpecError::Option));
+        errors.extend(
+            Options(&self.options).errors(self.internal, self.has_family(true)).into_iter().map(SpecError::Option),
+        );
         errors
     }
 

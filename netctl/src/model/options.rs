@@ -27,6 +27,10 @@ const ENABLE6: &str = "com.docker.network.enable_ipv6";
 /// The MTU where none is asked for.
 const DEFAULT_MTU: u32 = 1500;
 
+/// The least MTU of each family (RFC 791, RFC 8200 section 5).
+const LEAST_MTU4: u32 = 68;
+const LEAST_MTU6: u32 = 1280;
+
 /// What begins the names of interfaces inside containers where nothing else is asked for.
 const DEFAULT_PREFIX: &str = "eth";
 
@@ -94,8 +98,12 @@ pub(super) struct Options<'a>(pub &'a BTreeMap<String, String>);
 
 impl Options<'_> {
     /// Everything that is wrong with them.
-    pub fn errors(self, is_internal: bool) -> Vec<OptionError> {
+    pub fn errors(self, is_internal: bool, has_ipv6: bool) -> Vec<OptionError> {
         let mut errors: Vec<_> = self.0.iter().filter_map(|(name, value)| error(name, value)).collect();
+        if has_ipv6 && self.value(MTU).is_some_and(|mtu: u32| (LEAST_MTU4..LEAST_MTU6).contains(&mtu)) {
+            let (name, value) = (MTU.to_owned(), self.text(MTU).unwrap_or_default().to_owned());
+            errors.push(OptionError::Value { name, value, cure: "IPv6 needs 1280 at least" });
+        }
         let isolated =
             [GATEWAY_MODE4, GATEWAY_MODE6].into_iter().filter(|name| self.mode(name) == GatewayMode::Isolated);
         if !is_internal {
@@ -213,8 +221,8 @@ fn mode(text: &str) -> Option<GatewayMode> {
 fn error(name: &str, value: &str) -> Option<OptionError> {
     let (is_valid, cure) = match name {
         MTU => (
-            value.parse::<u32>().is_ok_and(|mtu| mtu == 0 || (1280..=65535).contains(&mtu)),
-            "give a number from 1280 to 65535",
+            value.parse::<u32>().is_ok_and(|mtu| mtu == 0 || (LEAST_MTU4..=65535).contains(&mtu)),
+            "give a number from 68 to 65535",
         ),
         ICC | MASQUERADE | INHIBIT | ENABLE4 | ENABLE6 => (flag(value).is_some(), "give true or false"),
         GATEWAY_MODE4 | GATEWAY_MODE6 => {
@@ -255,7 +263,7 @@ mod tests {
 
     fn errors(pairs: &[(&str, &str)], is_internal: bool) -> Vec<OptionError> {
         let options = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Options(&options).errors(is_internal)
+        Options(&options).errors(is_internal, true)
     }
 
     #[test]
@@ -291,6 +299,7 @@ mod tests {
             (TRUSTED, "a b"),
             (HOST4, "2001:db8::1"),
             (HOST6, "::1"),
+            (MTU, "67"),
             (MTU, "1279"),
             (MTU, "65536"),
             (PREFIX, "lo"),

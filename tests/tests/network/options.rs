@@ -162,6 +162,12 @@ fn interfaces_have_the_mtu_that_was_chosen() -> Result<()> {
     ensure!(host.host.sh("ip -o link show dev br-web")?.contains("mtu 1400"));
     let inside = host.ok(&["run", "--rm", "--network", "web", "--", "ip", "-o", "link", "show", "dev", "eth0"])?;
     ensure!(inside.contains("mtu 1400"), "{inside}");
+    let small = "com.docker.network.driver.mtu=1234";
+    create(&host, &["-o", small], "small")?;
+    run(&host, &["--name", "one", "--network", "small", "-p", "8080:80"], &SERVER)?;
+    ensure!(host.ok(&["exec", "one", "--", "ip", "-o", "link", "show", "dev", "eth0"])?.contains("mtu 1234"));
+    fetch(&host.client, &format!("http://{HOST4}:8080/GPL-3"))?;
+    refuses(&host, &["network", "create", "--ipv6", "-o", small, "x"], USAGE, "IPv6 needs 1280 at least")?;
     host.finish()
 }
 
