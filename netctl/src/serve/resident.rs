@@ -170,21 +170,27 @@ impl Resident {
             self.names.close(network).await;
             self.listening.remove(&network);
         }
+        let mut outcome = Ok(());
         for (network, addresses) in resolver.gateways {
-            if self.listening.contains_key(&network) {
-                continue;
+            if !self.listening.contains_key(&network) {
+                // One network's trouble is not another's.
+                outcome = outcome.and(self.listen(network, addresses).await);
             }
-            let (netns, places) = (Arc::clone(&self.netns), addresses.clone());
-            let made = blocking(move || sockets::listen(&netns, &places)).await?;
-            let udp = made.udp.into_iter().map(tokio::net::UdpSocket::from_std).collect::<std::io::Result<_>>();
-            let tcp = made.tcp.into_iter().map(tokio::net::TcpListener::from_std).collect::<std::io::Result<_>>();
-            let failed = KernelError::system("serve the resolver's sockets");
-            match (udp, tcp) {
-                (Ok(udp), Ok(tcp)) => self.names.listen(network, udp, tcp),
-                (Err(error), _) | (_, Err(error)) => return Err(failed(error).into()),
-            }
-            self.listening.insert(network, addresses);
         }
+        outcome
+    }
+
+    async fn listen(&mut self, network: u32, addresses: Vec<std::net::IpAddr>) -> Result<()> {
+        let (netns, places) = (Arc::clone(&self.netns), addresses.clone());
+        let made = blocking(move || sockets::listen(&netns, &places)).await?;
+        let udp = made.udp.into_iter().map(tokio::net::UdpSocket::from_std).collect::<std::io::Result<_>>();
+        let tcp = made.tcp.into_iter().map(tokio::net::TcpListener::from_std).collect::<std::io::Result<_>>();
+        let failed = KernelError::system("serve the resolver's sockets");
+        match (udp, tcp) {
+            (Ok(udp), Ok(tcp)) => self.names.listen(network, udp, tcp),
+            (Err(error), _) | (_, Err(error)) => return Err(failed(error).into()),
+        }
+        self.listening.insert(network, addresses);
         Ok(())
     }
 
