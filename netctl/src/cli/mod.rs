@@ -7,6 +7,7 @@ mod container;
 mod data_plane;
 mod dispatch;
 mod inspect;
+mod inspection;
 mod logs;
 mod network;
 mod network_inspect;

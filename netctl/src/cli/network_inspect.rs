@@ -10,28 +10,11 @@ use netctl::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{
-    args::ObjectFormat,
-    dispatch::Outcome,
-    output::{self, Shape},
-};
+use super::{args::ObjectFormat, dispatch::Outcome, inspection};
 
 /// What is found is printed, what is not is told.
 pub fn inspect(dirs: &Dirs, names: &[String], format: &ObjectFormat) -> Outcome {
-    let shape = Shape::read(format)?;
-    let engine = Engine::open(dirs)?;
-    let (mut found, mut missing) = (Vec::new(), None);
-    for name in names {
-        match engine.network(name) {
-            Ok(network) => found.push(describe(&engine, &network)?),
-            Err(error) => {
-                eprintln!("netctl: {error}");
-                missing = Some(error.exit_code());
-            }
-        }
-    }
-    output::describe(&shape, found)?;
-    Ok(missing.unwrap_or(0))
+    inspection::inspect(dirs, names, format, Engine::network, describe)
 }
 
 fn describe(engine: &Engine, network: &Network) -> Result<Value> {
