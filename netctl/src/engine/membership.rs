@@ -5,7 +5,7 @@ use super::{Engine, Error, NetworkChoice, Result, modes::attachment};
 use crate::{
     failpoint::failpoint,
     kernel::{Netns, index_of},
-    model::{Attachment, Container, Driver, Endpoint, Id, Network, Origin, Published, Status},
+    model::{Attachment, Container, Driver, Endpoint, Id, Network, Origin, Protocol, Published, Status},
     runtime,
     store::Phase,
 };
@@ -213,9 +213,27 @@ impl Engine {
                 // Whatever somebody has done inside must not keep commands from their work.
                 tracing::warn!("{}: {error}", container.name);
             }
+            self.lead_datagrams(&staying)?;
         }
         failpoint("endpoints.settled");
         Ok(self.store.set_meta(UNSETTLED, "")?)
+    }
+
+    /// A client that goes on by UDP is led to where the port is now. TCP connections go on where they are.
+    fn lead_datagrams(&self, endpoints: &[Endpoint]) -> Result<()> {
+        for endpoint in endpoints {
+            let others: Vec<u32> =
+                endpoints.iter().map(|other| other.slot).filter(|slot| *slot != endpoint.slot).collect();
+            for ipv6 in [false, true] {
+                let ports = endpoint.published.iter().filter(|port| port.host_ip.is_ipv6() == ipv6);
+                let ports: Vec<u16> =
+                    ports.filter(|port| port.protocol == Protocol::Udp).map(|port| port.host_port).collect();
+                if !ports.is_empty() && !others.is_empty() {
+                    self.plane().end_datagram_flows(ipv6, &ports, &others)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn settle_namespace(&self, container: &Container, endpoints: &[Endpoint]) -> Result<()> {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use netctl_tests::harness::{CLIENT4, CLIENT6, HOST4, HOST6, Host, wait};
 
 use crate::counters::moves;
-use crate::topology::{Container, DEADLINE, PORT, ask_again, connect, network, seen, whoami};
+use crate::topology::{Container, DEADLINE, PORT, ask_again, connect, exchange, network, seen, udp, whoami};
 
 const PUBLISHED: u16 = 8080;
 
@@ -53,7 +53,14 @@ fn published_ports_move_with_the_way_out_and_every_peer_is_answered_from_where_h
     let outside = whoami(&host.client)?;
     let before: Vec<_> = published()?.into_iter().map(|to| connect(&host.client, to)).collect::<Result<_>>()?;
 
+    let datagrams: Vec<_> =
+        published()?.into_iter().map(|to| host.client.inside(|| udp(to.ip(), to.port()))?).collect::<Result<_>>()?;
+    let is_answered = |when: &str| -> Result<()> {
+        datagrams.iter().try_for_each(|socket| exchange(socket, b"on").map(drop)).with_context(|| format!("UDP {when}"))
+    };
+    is_answered("before")?;
     host.ok(&["network", "connect", "--gw-priority", "1", "beta", "server"])?;
+    is_answered("where the port has moved")?;
     is_reached_from_everywhere(&host, &server, &[("alpha", &near), ("beta", &far)])?;
     for stream in &before {
         ask_again(stream, b"still there").context("a connection from before")?;
@@ -69,6 +76,7 @@ fn published_ports_move_with_the_way_out_and_every_peer_is_answered_from_where_h
     // The way out goes, and the port comes back.
     let on_beta: Vec<_> = published()?.into_iter().map(|to| connect(&host.client, to)).collect::<Result<_>>()?;
     host.ok(&["network", "disconnect", "beta", "server"])?;
+    is_answered("where the port was before")?;
     is_reached_from_everywhere(&host, &server, &[("alpha", &near)])?;
     ensure!(way_out(&host)?.contains(&server.ip4.to_string()));
     for stream in &on_beta {

@@ -2,6 +2,7 @@
 
 mod attach;
 mod bpffs;
+mod flow_ends;
 mod flows;
 mod host_hooks;
 mod maps;
