@@ -79,21 +79,29 @@ impl Engine {
         }
     }
 
-    /// Takes our routes and rules out of a namespace that goes on without us; interfaces have taken most with them.
+    /// Takes our routes and rules out of a namespace that goes on without us, as an attached or a shared one does;
+    /// interfaces have taken most with them.
     pub(super) fn clear_namespace(&self, container: &Container) {
-        let Origin::Attached { netns, cookie } = &container.origin else {
-            return;
-        };
         // On one network there is a default route at most.
         if container.attachments.len() < 2 {
             return;
         }
-        let cleared = match attached_netns(netns, *cookie) {
-            Ok(Some(netns)) => self.lead_out(container, &[], &netns),
-            gone => gone.map(drop),
+        let clear = || match self.namespace_left_behind(container)? {
+            Some(netns) => self.lead_out(container, &[], &netns),
+            None => Ok(()),
         };
-        if let Err(error) = cleared {
+        if let Err(error) = clear() {
             tracing::warn!("{}: {error}", container.name);
+        }
+    }
+
+    fn namespace_left_behind(&self, container: &Container) -> Result<Option<Netns>> {
+        match &container.origin {
+            Origin::Attached { netns, cookie } => attached_netns(netns, *cookie),
+            Origin::Run { .. } => match self.sharers_of(container)?.first() {
+                Some(sharer) => self.netns_of(sharer),
+                None => Ok(None),
+            },
         }
     }
 

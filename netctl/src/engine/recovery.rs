@@ -48,6 +48,7 @@ impl Engine {
         for endpoint in self.store.endpoints_of(&container.id)? {
             self.remove_endpoint(&endpoint)?;
         }
+        self.clear_namespace(container);
         if let Some(cgroup) = Cgroup::named(container.id.as_str()) {
             cgroup.remove();
         }

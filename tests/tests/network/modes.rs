@@ -59,9 +59,14 @@ fn two_containers_share_a_namespace_with_all_that_belongs_to_it() -> Result<()> 
 #[test]
 fn the_shared_namespace_outlives_its_first_container_and_a_restart_makes_a_new_one() -> Result<()> {
     let (host, id) = pair()?;
+    host.ok(&["network", "create", "back"])?;
+    host.ok(&["network", "connect", "back", "x"])?;
     let namespace = see(&host, "y", "readlink /proc/self/ns/net")?;
+    ensure!(see(&host, "y", "ip rule")?.contains("proto 110"), "two networks need rules");
     host.ok(&["stop", "-t", "0", "x"])?;
     assert_eq!(see(&host, "y", "ls /sys/class/net; readlink /proc/self/ns/net")?, format!("lo\n{namespace}"));
+    let left = see(&host, "y", "ip rule; ip -6 rule; ip route; ip -6 route")?;
+    ensure!(!left.contains("proto 110"), "{left}");
     see(&host, "y", "ping -c 1 127.0.0.1")?;
     host.ok(&["stop", "-t", "0", "y"])?;
     let sentence = format!("cannot join network of a non running container: {id}");
