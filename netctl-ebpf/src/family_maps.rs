@@ -6,15 +6,15 @@ use aya_ebpf::{
 };
 use netctl_common::{
     abi::{
-        AddressKey, AllowedSource, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6, Publication,
-        PublicationKey, RULE_BITS,
+        AddressKey, AllowedSource, DirectPort, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6,
+        Publication, PublicationKey, RULE_BITS, SourceAddress,
     },
     datapath::{Family, RouteQuery, V4, V6},
 };
 
 use crate::maps::{
-    ADDRESSES4, ADDRESSES6, ALLOWED4, ALLOWED6, FLOW_KEYS4, FLOW_KEYS6, FLOWS4, FLOWS6, FRAGMENT_RING4, FRAGMENT_RING6,
-    FRAGMENTS4, FRAGMENTS6, PUBLICATIONS4, PUBLICATIONS6, SOURCES, SUBNETS4, SUBNETS6,
+    ADDRESSES4, ADDRESSES6, ALLOWED4, ALLOWED6, DIRECT_PORTS4, DIRECT_PORTS6, FLOW_KEYS4, FLOW_KEYS6, FLOWS4, FLOWS6,
+    FRAGMENT_RING4, FRAGMENT_RING6, FRAGMENTS4, FRAGMENTS6, PUBLICATIONS4, PUBLICATIONS6, SOURCES, SUBNETS4, SUBNETS6,
 };
 
 /// The maps of one family.
@@ -26,6 +26,8 @@ pub trait FamilyMaps: Family {
     fn is_allowed(rule: u32, source: Self::Address) -> bool;
     fn flow_keys() -> &'static HashMap<FlowKey<Self::Address>, FlowReference>;
     fn flows() -> &'static Array<Flow<Self::Address>>;
+    fn direct_ports() -> &'static HashMap<DirectPort<Self::Address>, u32>;
+    fn source_of(source: &SourceAddress) -> Self::Address;
     fn fragments() -> &'static HashMap<FragmentKey<Self::Address>, FragmentPorts>;
     fn fragment_ring() -> &'static Array<FragmentKey<Self::Address>>;
     fn write_query(parameters: &mut FibParameters, query: &RouteQuery<Self::Address>);
@@ -66,6 +68,16 @@ impl FamilyMaps for V4 {
     #[inline(always)]
     fn flows() -> &'static Array<Flow<Ip4>> {
         &FLOWS4
+    }
+
+    #[inline(always)]
+    fn direct_ports() -> &'static HashMap<DirectPort<Ip4>, u32> {
+        &DIRECT_PORTS4
+    }
+
+    #[inline(always)]
+    fn source_of(source: &SourceAddress) -> Ip4 {
+        source.address4
     }
 
     #[inline(always)]
@@ -161,6 +173,16 @@ impl FamilyMaps for V6 {
     #[inline(always)]
     fn flows() -> &'static Array<Flow<Ip6>> {
         &FLOWS6
+    }
+
+    #[inline(always)]
+    fn direct_ports() -> &'static HashMap<DirectPort<Ip6>, u32> {
+        &DIRECT_PORTS6
+    }
+
+    #[inline(always)]
+    fn source_of(source: &SourceAddress) -> Ip6 {
+        source.address6
     }
 
     #[inline(always)]

@@ -6,8 +6,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap},
 };
 use netctl_common::abi::{
-    AddressKey, AllowedSource, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts,
-    HeldPort, HostPeers, Ip4, Ip6, LongWord, Publication, PublicationKey, Settings, SourceAddress, Traffic,
+    AddressKey, AllowedSource, Counter, CounterKey, DirectPort, Endpoint, Flow, FlowKey, FlowReference, FragmentKey,
+    FragmentPorts, HeldPort, HostPeers, Ip4, Ip6, LongWord, Members, Publication, PublicationKey, Settings,
+    SourceAddress, Traffic,
     maps::{
         ALLOWED_MAX, COUNTERS_MAX, ENDPOINTS_MAX, FLOWS_MAX, FRAGMENT_PART_SIZE, FRAGMENT_PARTS, HOST_ADDRESSES_MAX,
         HOST_PEERS_MAX, INTERFACES_MAX, PUBLICATIONS_MAX, SUBNETS_MAX,
@@ -54,6 +55,16 @@ pub static FRAGMENT_RING4: Array<FragmentKey<Ip4>> = Array::pinned(FRAGMENT_PART
 pub static FRAGMENT_RING6: Array<FragmentKey<Ip6>> = Array::pinned(FRAGMENT_PARTS * FRAGMENT_PART_SIZE, 0);
 #[map]
 pub static FRAGMENT_HANDS: Array<LongWord> = Array::pinned(2 * FRAGMENT_PARTS, 0);
+#[map]
+pub static MEMBERS: HashMap<u32, Members> = HashMap::pinned(SUBNETS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static DIRECT_PORTS4: HashMap<DirectPort<Ip4>, u32> = HashMap::pinned(PUBLICATIONS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static DIRECT_PORTS6: HashMap<DirectPort<Ip6>, u32> = HashMap::pinned(PUBLICATIONS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static NETWORK_SOURCES: HashMap<u32, SourceAddress> = HashMap::pinned(SUBNETS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static ERRORS_TOLD: Array<LongWord> = Array::pinned(ENDPOINTS_MAX, 0);
 #[map]
 pub static FLOW_COUNTS: Array<LongWord> = Array::pinned(ENDPOINTS_MAX, 0);
 #[map]

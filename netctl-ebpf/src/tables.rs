@@ -13,8 +13,8 @@ use aya_ebpf::{
 };
 use netctl_common::{
     abi::{
-        AddressKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, LongWord, Publication,
-        PublicationKey, Settings, maps::FRAGMENT_PARTS, settings_flags,
+        AddressKey, DirectPort, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, LongWord, Members,
+        Publication, PublicationKey, Settings, maps::FRAGMENT_PARTS, settings_flags,
     },
     datapath::{NewFlow, Route, RouteQuery, Tables, route_kind},
     wire::transport::TCP,
@@ -23,7 +23,7 @@ use netctl_common::{
 use crate::{
     atomic,
     family_maps::FamilyMaps,
-    maps::{ENDPOINTS, FLOW_COUNTS, FLOW_HANDS, FRAGMENT_HANDS, SETTINGS},
+    maps::{ENDPOINTS, ERRORS_TOLD, FLOW_COUNTS, FLOW_HANDS, FRAGMENT_HANDS, MEMBERS, NETWORK_SOURCES, SETTINGS},
 };
 
 /// The maps as the decision sees them, while one packet is decided on.
@@ -71,6 +71,30 @@ impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
     #[inline(always)]
     fn is_allowed(&self, rule: u32, source: F::Address) -> bool {
         F::is_allowed(rule, source)
+    }
+
+    #[inline(always)]
+    fn direct_port(&self, port: &DirectPort<F::Address>) -> Option<u32> {
+        // SAFETY: as for `slot`.
+        unsafe { F::direct_ports().get(port).copied() }
+    }
+
+    #[inline(always)]
+    fn members(&self, network: u32) -> Option<&Members> {
+        // SAFETY: as for `slot`.
+        unsafe { MEMBERS.get(network) }
+    }
+
+    #[inline(always)]
+    fn network_source(&self, network: u32) -> Option<F::Address> {
+        // SAFETY: as for `slot`.
+        let source = F::source_of(unsafe { NETWORK_SOURCES.get(network) }?);
+        if source == F::Address::default() { None } else { Some(source) }
+    }
+
+    #[inline(always)]
+    fn errors_told(&self, slot: u32) -> Option<&LongWord> {
+        ERRORS_TOLD.get(slot)
     }
 
     #[inline(always)]

@@ -3,18 +3,22 @@
 
 use aya_ebpf::{
     EbpfContext,
-    bindings::{BPF_F_INGRESS, TC_ACT_OK, TC_ACT_SHOT, bpf_redir_neigh},
-    helpers::generated::{bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_change_type},
+    bindings::{BPF_F_INGRESS, TC_ACT_OK, TC_ACT_SHOT, bpf_adj_room_mode, bpf_redir_neigh},
+    helpers::generated::{
+        bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_adjust_room, bpf_skb_change_tail,
+        bpf_skb_change_type,
+    },
     programs::TcContext,
 };
 use netctl_common::{
     abi::{
-        Counter, CounterKey, DIRECTION_EGRESS, DIRECTION_INGRESS, EARNS_ERROR_MARK, Ip4, Ip6, OUTSIDE, Reason, Traffic,
+        Counter, CounterKey, DIRECTION_EGRESS, DIRECTION_INGRESS, FROM_ANCHOR_MARK, Ip4, Ip6, OUTSIDE, Reason, Traffic,
     },
-    datapath::{Family, V4, V6, Verdict, action},
+    datapath::{Family, V4, V6, Verdict, action, refusal},
     wire::{
         arp::Arp,
         ethernet::{self, Ethernet},
+        icmp,
         ndp::{self, LinkLayerOption, Neighbour},
     },
 };
@@ -66,6 +70,14 @@ pub mod stage {
     pub const FOLLOW: i32 = 0x1003;
     /// Undecided because it is a fragment.
     pub const FRAGMENT: i32 = 0x1005;
+    /// Undecided because it is for a group.
+    pub const GROUP: i32 = 0x1006;
+    /// It cannot be sent on.
+    pub const REFUSE: i32 = 0x1007;
+    /// Undecided because it is from outside for a container's own address.
+    pub const DIRECT: i32 = 0x1008;
+    /// To be copied to the sender's network.
+    pub const SPREAD: i32 = 0x1009;
     /// Undecided for want of a route.
     pub const ROUTE: i32 = 0x1004;
 }
@@ -74,6 +86,7 @@ pub mod stage {
 pub trait Answers: HeaderFields + FamilyMaps {
     fn answer(frame: &Frame<'_>, verdict: &Verdict<Self::Address>) -> bool;
     fn send(ifindex: u32, next_hop: Self::Address) -> i32;
+    fn answer_error(frame: &Frame<'_>, verdict: &Verdict<Self::Address>) -> bool;
 }
 
 /// Carries out a verdict and gives the hook's return value.
@@ -94,17 +107,15 @@ pub fn carry_out<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F:
             sent(hook, length);
             F::send(verdict.ifindex, verdict.next_hop)
         }
-        action::EARN_ERROR => {
-            count(hook, hook.slot, verdict.reason, length);
-            frame.context().set_mark(EARNS_ERROR_MARK);
-            // SAFETY: the helper takes an interface index and a flag.
-            unsafe { bpf_redirect(verdict.ifindex, u64::from(BPF_F_INGRESS)) as i32 }
-        }
         action::BEGIN => stage::BEGIN,
         action::ERROR => stage::ERROR,
         action::NEIGHBOUR => stage::NEIGHBOUR,
         action::ROUTE => stage::ROUTE,
         action::FRAGMENT => stage::FRAGMENT,
+        action::GROUP => stage::GROUP,
+        action::REFUSE => stage::REFUSE,
+        action::DIRECT => stage::DIRECT,
+        action::SPREAD => stage::SPREAD,
         action::FOLLOW => {
             connected(verdict.receiver);
             stage::FOLLOW
@@ -124,11 +135,7 @@ pub fn answer_or_drop<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdi
         return shot(hook, Reason::RewriteFailed as u16, length);
     }
     count(hook, hook.slot, verdict.reason, length);
-    // SAFETY: the context is valid; the helper takes an interface index.
-    unsafe {
-        let skb = frame.context().as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
-        bpf_redirect((*skb).ifindex, 0) as i32
-    }
+    send_back(frame)
 }
 
 #[inline(always)]
@@ -141,7 +148,7 @@ fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Addre
     }
     if hook.direction == DIRECTION_INGRESS && verdict.action == action::ASK_FIREWALL {
         count(hook, hook.slot, verdict.reason, length);
-        frame.context().set_mark(EARNS_ERROR_MARK);
+        frame.context().set_mark(FROM_ANCHOR_MARK);
         // SAFETY: the helper takes an interface index and a flag.
         return unsafe { bpf_redirect(verdict.ifindex, u64::from(BPF_F_INGRESS)) as i32 };
     }
@@ -154,14 +161,47 @@ fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Addre
         }
     }
     sent(hook, length);
-    if let Some(traffic) = TRAFFIC.get_ptr_mut(verdict.receiver) {
+    received(verdict.receiver, length);
+    // SAFETY: the helper takes an interface index.
+    unsafe { bpf_redirect_peer(verdict.ifindex, 0) as i32 }
+}
+
+/// Counts a packet that an endpoint gets.
+#[inline(always)]
+pub fn received(slot: u32, length: u64) {
+    if let Some(traffic) = TRAFFIC.get_ptr_mut(slot) {
         // SAFETY: the pointer is this CPU's value, which no other program touches while this one runs.
         let traffic: &mut Traffic = unsafe { &mut *traffic };
         traffic.received.packets += 1;
         traffic.received.bytes += length;
     }
-    // SAFETY: the helper takes an interface index.
-    unsafe { bpf_redirect_peer(verdict.ifindex, 0) as i32 }
+}
+
+/// Counts a packet that was copied to a network, for that reason.
+#[inline(always)]
+pub fn copied(hook: Hook, length: u64) {
+    count(hook, hook.slot, Reason::Group as u16, length);
+    sent(hook, length);
+}
+
+/// Turns the packet into an ICMP error and sends it back where it came from.
+#[inline(always)]
+pub fn answer_error<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Address>) -> i32 {
+    let length = u64::from(frame.context().len());
+    if !F::answer_error(frame, verdict) {
+        return shot(hook, Reason::RewriteFailed as u16, length);
+    }
+    count(hook, hook.slot, verdict.reason, length);
+    send_back(frame)
+}
+
+#[inline(always)]
+fn send_back(frame: &Frame<'_>) -> i32 {
+    // SAFETY: the context is valid; the helper takes an interface index.
+    unsafe {
+        let skb = frame.context().as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
+        bpf_redirect((*skb).ifindex, 0) as i32
+    }
 }
 
 #[inline(always)]
@@ -247,6 +287,17 @@ impl Answers for V4 {
         parameters.__bindgen_anon_1.ipv4_nh = next_hop.raw();
         neighbour(ifindex, &mut parameters)
     }
+
+    #[inline(always)]
+    fn answer_error(frame: &Frame<'_>, verdict: &Verdict<Ip4>) -> bool {
+        let Some(sum) = make_room(frame, verdict, refusal::HEADERS4) else {
+            return false;
+        };
+        let (ip, message) = refusal::headers4(verdict, sum);
+        frame.store(0, Ethernet::new(verdict.destination_mac, verdict.source_mac, ethernet::TYPE_IPV4))
+            && frame.store(ethernet::LENGTH, ip)
+            && frame.store(ethernet::LENGTH + refusal::HEADERS4 - icmp::LENGTH, message)
+    }
 }
 
 impl Answers for V6 {
@@ -272,6 +323,31 @@ impl Answers for V6 {
         write_words(unsafe { &mut parameters.0.__bindgen_anon_1.ipv6_nh }, next_hop);
         neighbour(ifindex, &mut parameters.0)
     }
+
+    #[inline(always)]
+    fn answer_error(frame: &Frame<'_>, verdict: &Verdict<Ip6>) -> bool {
+        let Some(sum) = make_room(frame, verdict, refusal::HEADERS6) else {
+            return false;
+        };
+        let (ip, message) = refusal::headers6(verdict, sum);
+        frame.store(0, Ethernet::new(verdict.destination_mac, verdict.source_mac, ethernet::TYPE_IPV6))
+            && frame.store(ethernet::LENGTH, ip)
+            && frame.store(ethernet::LENGTH + refusal::HEADERS6 - icmp::LENGTH, message)
+    }
+}
+
+/// Cuts the packet down to what an error quotes and makes room for `headers` bytes in front; the sum over the quotation.
+#[inline(always)]
+fn make_room<A: Copy>(frame: &Frame<'_>, verdict: &Verdict<A>, headers: u32) -> Option<u32> {
+    let (offset, length) = (verdict.edit.header.offset, verdict.edit.header.port_width);
+    let sum = refusal::quote_sum(frame, offset, length);
+    let skb = frame.context().as_ptr().cast();
+    // SAFETY: the context is valid; the helpers check lengths.
+    let made = unsafe {
+        bpf_skb_change_tail(skb, offset + length, 0) == 0
+            && bpf_skb_adjust_room(skb, headers as i32, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, 0) == 0
+    };
+    if made { Some(sum) } else { None }
 }
 
 /// A value on a whole word of the stack.

@@ -18,6 +18,18 @@ pub mod endpoint_flags {
     pub const IPV6: u32 = 1 << 5;
     /// New connections from outside have to pass the host's FORWARD chain.
     pub const RESPECTS_FIREWALL: u32 = 1 << 12;
+    /// What leaves the host by IPv4 keeps the container's address.
+    pub const KEEPS_SOURCE4: u32 = 1 << 6;
+    /// What leaves the host by IPv6 keeps the container's address.
+    pub const KEEPS_SOURCE6: u32 = 1 << 7;
+    /// Whoever routes the IPv4 subnet through the host reaches every port.
+    pub const OPEN4: u32 = 1 << 8;
+    /// Whoever routes the IPv6 subnet through the host reaches every port.
+    pub const OPEN6: u32 = 1 << 9;
+    /// The host has no IPv4 address on the network.
+    pub const HOSTLESS4: u32 = 1 << 10;
+    /// The host has no IPv6 address on the network.
+    pub const HOSTLESS6: u32 = 1 << 11;
 }
 
 /// One container interface. The slot is its index; the generation tells one tenant of a slot from the next.

@@ -27,7 +27,7 @@ pub const HOST_ADDRESSES_MAX: u32 = 16_384;
 /// How many sockets of the host may speak to published ports at once.
 pub const HOST_PEERS_MAX: u32 = 262_144;
 /// How many programs are reached by tail calls, at most.
-pub const STAGES_MAX: u32 = 8;
+pub const STAGES_MAX: u32 = 16;
 
 /// Places in [`STAGES`], and the names of the programs there.
 pub mod stage {
@@ -36,9 +36,28 @@ pub mod stage {
     /// Fragments that come in on an uplink.
     pub const UPLINK_FRAGMENT: u32 = 1;
 
+    /// What a container sends to a group or to all.
+    pub const CONTAINER_GROUP: u32 = 2;
+    /// A container's packets that earn an ICMP error.
+    pub const CONTAINER_REFUSAL: u32 = 3;
+    /// What comes in on an uplink for a container's own address.
+    pub const UPLINK_DIRECT: u32 = 4;
+
+    /// The first packets of what a container begins.
+    pub const CONTAINER_BEGIN: u32 = 5;
+    /// A container's packets whose flow's route has to be asked for anew.
+    pub const CONTAINER_ROUTE: u32 = 6;
+
     /// Each program with its place.
-    pub const ALL: [(u32, &str); 2] =
-        [(CONTAINER_FRAGMENT, "container_fragment"), (UPLINK_FRAGMENT, "uplink_fragment")];
+    pub const ALL: [(u32, &str); 7] = [
+        (CONTAINER_FRAGMENT, "container_fragment"),
+        (UPLINK_FRAGMENT, "uplink_fragment"),
+        (CONTAINER_GROUP, "container_group"),
+        (CONTAINER_REFUSAL, "container_refusal"),
+        (UPLINK_DIRECT, "uplink_direct"),
+        (CONTAINER_BEGIN, "container_begin"),
+        (CONTAINER_ROUTE, "container_route"),
+    ];
 }
 
 /// Settings, one entry.
@@ -97,6 +116,16 @@ pub const HELD_PORTS: &str = "HELD_PORTS";
 /// Socket cookie to the translations that the socket has met.
 pub const HOST_PEERS: &str = "HOST_PEERS";
 
+/// Network to the slots of its endpoints.
+pub const MEMBERS: &str = "MEMBERS";
+/// Ports that are reached at a container's own address through some interfaces.
+pub const DIRECT_PORTS4: &str = "DIRECT_PORTS4";
+/// Ports that are reached at a container's own address through some interfaces.
+pub const DIRECT_PORTS6: &str = "DIRECT_PORTS6";
+/// Network to the address of the host that it masquerades with.
+pub const NETWORK_SOURCES: &str = "NETWORK_SOURCES";
+/// Slot to the second and the number of ICMP errors that its tenant was told in it.
+pub const ERRORS_TOLD: &str = "ERRORS_TOLD";
 /// The programs that are reached by tail calls.
 pub const STAGES: &str = "STAGES";
 /// Rule and prefix of source addresses to 1.
@@ -105,7 +134,7 @@ pub const ALLOWED4: &str = "ALLOWED4";
 pub const ALLOWED6: &str = "ALLOWED6";
 
 /// Every map, in the order of creation.
-pub const ALL: [&str; 30] = [
+pub const ALL: [&str; 35] = [
     SETTINGS,
     ENDPOINTS,
     INTERFACES,
@@ -133,6 +162,11 @@ pub const ALL: [&str; 30] = [
     HOST_ADDRESSES6,
     HELD_PORTS,
     HOST_PEERS,
+    MEMBERS,
+    DIRECT_PORTS4,
+    DIRECT_PORTS6,
+    NETWORK_SOURCES,
+    ERRORS_TOLD,
     STAGES,
     ALLOWED4,
     ALLOWED6,

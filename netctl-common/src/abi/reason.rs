@@ -62,11 +62,13 @@ reasons! {
     Resolver = 5, "resolver", Forwarded;
     /// An ARP request or neighbour solicitation, answered in place.
     NeighbourAnswered = 6, "neighbour_answered", Forwarded;
+    /// Broadcast or multicast, copied to the members of the network and handed to the host.
+    Group = 7, "group", Forwarded;
 
     /// From a container to an address of the host.
     ToHost = 32, "to_host", Passed;
-    /// From a container, passed up because it must earn an ICMP error from the host's router.
-    EarnsIcmpError = 33, "earns_icmp_error", Passed;
+    /// From a container, answered with an ICMP error: no hops left, or too big for the way out.
+    EarnsIcmpError = 33, "earns_icmp_error", Forwarded;
     /// On an uplink, and none of ours.
     NotOurs = 34, "not_ours", Passed;
     /// To a published port, and not answered yet: passed up for the host's own firewall to see.
@@ -84,11 +86,11 @@ reasons! {
     SpoofedNeighbour = 68, "spoofed_neighbour", Dropped;
     /// An ARP request or neighbour solicitation that nobody here answers.
     NeighbourUnknown = 69, "neighbour_unknown", Dropped;
-    /// A router advertisement, redirect or router solicitation from a container.
+    /// A router advertisement, redirect, router solicitation or DHCP answer from a container.
     RouterMessage = 70, "router_message", Dropped;
     /// IPv6 on a network that has none.
     Ipv6Disabled = 71, "ipv6_disabled", Dropped;
-    /// Broadcast or multicast.
+    /// Broadcast or multicast that is not copied: the network has too many members, or it is about who is in a group.
     Multicast = 72, "multicast", Dropped;
     /// For an address of the network that no endpoint has.
     NoSuchEndpoint = 73, "no_such_endpoint", Dropped;
@@ -126,7 +128,7 @@ reasons! {
     ResolverDown = 89, "resolver_down", Dropped;
     /// The interface has no endpoint.
     NoEndpoint = 90, "no_endpoint", Dropped;
-    /// The hop limit ran out, or the packet is too big, and no ICMP error can be sent for it.
+    /// The hop limit ran out, or the packet is too big, and there have been too many ICMP errors about such already.
     CannotForward = 91, "cannot_forward", Dropped;
     /// IPv6 extension headers deeper than are walked.
     ExtensionHeaders = 92, "extension_headers", Dropped;

@@ -10,12 +10,12 @@ pub mod settings_flags {
     pub const CHECKSUM_KNOWS_IPV6: u32 = 1 << 2;
 }
 
-/// The mark of a packet that is passed up to earn an ICMP error. Before the host's router forwards a packet, and so before
-/// it refuses to, its reverse path filter looks for the way to the sender as if from the uplink, where containers are
-/// unreachable. A rule for this mark shows it the way.
+/// The mark of a packet that is handed to the host as if it had come in on the network's anchor. The host's reverse path
+/// filter looks for the way to the sender as if from an uplink, where containers are unreachable; a rule for this mark shows
+/// it the way.
 ///
 /// A packet that the host's firewall shall see has it too: its way to the container stands in our table alone.
-pub const EARNS_ERROR_MARK: u32 = 0x6e63_7401;
+pub const FROM_ANCHOR_MARK: u32 = 0x6e63_7401;
 
 /// Settings of one engine.
 #[repr(C)]

@@ -2,33 +2,10 @@
 //! expired. No process takes part.
 
 use super::family::Family;
+use super::lifetime::{closing, has_expired, tcp_seen};
 use super::tables::{NewFlow, Route, Tables};
-use crate::abi::{Be16, End, Flow, FlowKey, FlowReference, FlowState, OUTSIDE, Reason, Settings, flow_state};
+use crate::abi::{Be16, End, Flow, FlowKey, FlowReference, OUTSIDE, Reason, Settings, flow_state};
 use crate::wire::transport::{ACK, FIN, RST, SYN, TCP, UDP};
-
-/// Bits of [`FlowState::tcp`]: what has been seen of a connection.
-mod tcp_seen {
-    /// The initiator has acknowledged the responder.
-    pub const ESTABLISHED: u32 = 1;
-    /// The initiator has no more data.
-    pub const INITIATOR_FIN: u32 = 1 << 1;
-    /// The responder has no more data.
-    pub const RESPONDER_FIN: u32 = 1 << 2;
-    /// Either side has reset the connection.
-    pub const RESET: u32 = 1 << 3;
-}
-
-/// Timeouts in seconds, those of nf_conntrack (Documentation/networking/nf_conntrack-sysctl.rst).
-mod timeout {
-    pub const TCP_OPENING: u32 = 120;
-    pub const TCP_HALF_OPEN: u32 = 60;
-    pub const TCP_ESTABLISHED: u32 = 432_000;
-    pub const TCP_CLOSING: u32 = 120;
-    pub const TCP_RESET: u32 = 10;
-    pub const UDP_ONE_WAY: u32 = 30;
-    pub const UDP_BOTH_WAYS: u32 = 120;
-    pub const ICMP: u32 = 30;
-}
 
 /// How many records a packet looks at before it gives up.
 const PROBES: u32 = 16;
@@ -185,6 +162,8 @@ pub fn begin<F: Family, T: Tables<F>>(
 /// How the translated source port is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PortChoice {
+    /// The port stays, or there is no flow.
+    Keep,
     /// The client keeps its port; only if the server already has that client with that port is another one chosen.
     KeepIfFree,
     /// One of the masquerade ports, which no socket of the host uses towards the same peer.
@@ -224,13 +203,14 @@ fn lock_ports<F: Family, T: Tables<F>>(
     ports: PortChoice,
     now: u32,
 ) -> bool {
-    if ports == PortChoice::KeepIfFree && tables.insert_flow_key(&new.translated.reversed(), reference) {
+    if ports != PortChoice::Masquerade && tables.insert_flow_key(&new.translated.reversed(), reference) {
         return true;
     }
     let protocol = new.translated.scope.protocol();
     let may_clash = ports == PortChoice::Masquerade && (protocol == TCP || protocol == UDP);
     let mut candidate = tables.random();
-    for _ in 0..PORT_TRIES {
+    let tries = if ports == PortChoice::Keep { 0 } else { PORT_TRIES };
+    for _ in 0..tries {
         let offset = (candidate as u16) & settings.port_mask;
         new.translated.source_port = Be16::new(settings.port_base.wrapping_add(offset));
         let answer = new.translated.reversed();
@@ -248,6 +228,15 @@ fn lock_ports<F: Family, T: Tables<F>>(
         return false;
     }
     evict(tables, holder, now) && tables.insert_flow_key(&answer, reference)
+}
+
+/// Ends a live flow, whose next packet begins another.
+#[inline(always)]
+pub fn end<F: Family, T: Tables<F>>(tables: &T, found: &Found<'_, F::Address>) {
+    if T::exchange(&found.flow.state.claim, flow_state::LIVE, flow_state::BUSY) {
+        release(tables, found.flow);
+        found.flow.state.claim.store(flow_state::FREE);
+    }
 }
 
 /// Removes an expired flow and frees its record; whether it did.
@@ -316,6 +305,13 @@ fn reclaim<F: Family, T: Tables<F>>(tables: &T, flow: &Flow<F::Address>, now: u3
     if !T::exchange(&state.claim, flow_state::LIVE, flow_state::BUSY) {
         return false;
     }
+    release(tables, flow);
+    true
+}
+
+/// Removes the keys of a record that the caller has marked busy, and counts one less.
+#[inline(always)]
+fn release<F: Family, T: Tables<F>>(tables: &T, flow: &Flow<F::Address>) {
     tables.remove_flow_key(&flow.translated.reversed());
     tables.remove_flow_key(&flow.original);
     let owner = owner(flow.initiator, flow.responder);
@@ -325,7 +321,6 @@ fn reclaim<F: Family, T: Tables<F>>(tables: &T, flow: &Flow<F::Address>, now: u3
     {
         T::add(count, u64::MAX);
     }
-    true
 }
 
 /// The end that a flow is counted for: the container that began it, else the one that serves it.
@@ -341,43 +336,4 @@ pub fn is_present<F: Family, T: Tables<F>>(tables: &T, end: End) -> bool {
         return true;
     }
     tables.endpoint(end.slot).is_some_and(|endpoint| endpoint.generation == end.generation)
-}
-
-#[inline(always)]
-fn closing(bits: u32) -> bool {
-    let both = tcp_seen::INITIATOR_FIN | tcp_seen::RESPONDER_FIN;
-    bits & tcp_seen::RESET != 0 || bits & both == both
-}
-
-/// Whether the flow has been silent for too long.
-#[inline(always)]
-pub fn has_expired(state: &FlowState, protocol: u8, now: u32) -> bool {
-    let initiator = state.initiator_seen.load();
-    let responder = state.responder_seen.load();
-    let last = if (initiator.wrapping_sub(responder) as i32) > 0 { initiator } else { responder };
-    let silent = now.wrapping_sub(last);
-    // A clock that another CPU has read later is not an age.
-    (silent as i32) > 0 && silent > lifetime(protocol, state.tcp.load(), responder != 0)
-}
-
-/// For how many seconds of silence a flow is kept.
-#[inline(always)]
-fn lifetime(protocol: u8, tcp: u32, answered: bool) -> u32 {
-    if protocol == TCP {
-        if tcp & tcp_seen::RESET != 0 {
-            timeout::TCP_RESET
-        } else if tcp & (tcp_seen::INITIATOR_FIN | tcp_seen::RESPONDER_FIN) != 0 {
-            timeout::TCP_CLOSING
-        } else if tcp & tcp_seen::ESTABLISHED != 0 {
-            timeout::TCP_ESTABLISHED
-        } else if answered {
-            timeout::TCP_HALF_OPEN
-        } else {
-            timeout::TCP_OPENING
-        }
-    } else if protocol == UDP {
-        if answered { timeout::UDP_BOTH_WAYS } else { timeout::UDP_ONE_WAY }
-    } else {
-        timeout::ICMP
-    }
 }

@@ -17,6 +17,18 @@ pub trait Family: Copy + 'static {
     const IS_V6: bool;
     /// AF_INET or AF_INET6.
     const AF: u8;
+    /// The flag of an endpoint whose packets keep their source when they leave the host.
+    const KEEPS_SOURCE: u32;
+    /// The flag of an endpoint that is reached at its own address by all ports.
+    const OPEN: u32;
+    /// The flag of an endpoint on whose network the host has no address.
+    const HOSTLESS: u32;
+    /// ICMP type and code of "time exceeded in transit".
+    const TIME_EXCEEDED: (u8, u8);
+    /// ICMP type and code of "packet too big", or "fragmentation needed".
+    const TOO_BIG: (u8, u8);
+    /// The UDP port of DHCP clients.
+    const DHCP_CLIENT: Be16;
 
     /// Reads the headers from `offset` on.
     fn parse<P: Packet>(packet: &P, offset: u32) -> Parsed<Self::Address>;
@@ -33,6 +45,8 @@ pub trait Family: Copy + 'static {
     fn may_send_from(endpoint: &Endpoint, address: Self::Address) -> bool;
     /// Broadcast, multicast, or for nobody.
     fn is_multicast(endpoint: &Endpoint, address: Self::Address) -> bool;
+    /// Whether a group's packets go beyond the sender's own interface, or an address for all is one.
+    fn leaves_interface(group: Self::Address) -> bool;
     /// An address that must never arrive on an uplink.
     fn is_loopback(address: Self::Address) -> bool;
     /// What a checksum changes by when one address replaces another.
@@ -70,6 +84,12 @@ impl Family for V4 {
     const ICMP: u8 = icmp::ICMP4;
     const IS_V6: bool = false;
     const AF: u8 = 2;
+    const KEEPS_SOURCE: u32 = endpoint_flags::KEEPS_SOURCE4;
+    const OPEN: u32 = endpoint_flags::OPEN4;
+    const HOSTLESS: u32 = endpoint_flags::HOSTLESS4;
+    const TIME_EXCEEDED: (u8, u8) = (11, 0);
+    const TOO_BIG: (u8, u8) = (3, 4);
+    const DHCP_CLIENT: Be16 = Be16::new(68);
 
     #[inline(always)]
     fn parse<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip4> {
@@ -110,6 +130,11 @@ impl Family for V4 {
         first >= 224
             || first == 0
             || (Self::in_subnet(endpoint, address) && address.raw() & host_bits == host_bits && has_broadcast(endpoint))
+    }
+
+    #[inline(always)]
+    fn leaves_interface(group: Ip4) -> bool {
+        group.number() >> 24 != 0
     }
 
     #[inline(always)]
@@ -182,6 +207,12 @@ impl Family for V6 {
     const ICMP: u8 = icmp::ICMP6;
     const IS_V6: bool = true;
     const AF: u8 = 10;
+    const KEEPS_SOURCE: u32 = endpoint_flags::KEEPS_SOURCE6;
+    const OPEN: u32 = endpoint_flags::OPEN6;
+    const HOSTLESS: u32 = endpoint_flags::HOSTLESS6;
+    const TIME_EXCEEDED: (u8, u8) = (3, 0);
+    const TOO_BIG: (u8, u8) = (2, 0);
+    const DHCP_CLIENT: Be16 = Be16::new(546);
 
     #[inline(always)]
     fn parse<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip6> {
@@ -227,6 +258,13 @@ impl Family for V6 {
     #[inline(always)]
     fn is_multicast(_: &Endpoint, address: Ip6) -> bool {
         address.first_byte() == 0xff || address == Ip6::from_raw(0, 0)
+    }
+
+    #[inline(always)]
+    fn leaves_interface(group: Ip6) -> bool {
+        // Scopes below 2 stay on the interface (RFC 4291, section 2.7).
+        let scope = u64::from_be(group.high()) >> 48 & 15;
+        group.first_byte() == 0xff && scope >= 2
     }
 
     #[inline(always)]

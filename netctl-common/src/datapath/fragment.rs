@@ -8,6 +8,7 @@ use super::packet::{Packet, Parsed, SOUND, shape};
 use super::pipeline::{self, Sender};
 use super::tables::Tables;
 use super::verdict::{Verdict, action};
+use super::way_out;
 use crate::abi::{FragmentKey, FragmentPorts, Reason, Scope, maps};
 use crate::wire::transport::TCP;
 
@@ -70,7 +71,7 @@ pub fn container<F: Family, P: Packet, T: Tables<F>>(
     if parsed.fault == SOUND
         && let Some(found) = conntrack::find(tables, &parsed.key(Scope::network(network, parsed.protocol)), now)
     {
-        return as_part(pipeline::follow(packet, tables, &found, sender.endpoint, parsed, now), is_later);
+        return as_part(pipeline::follow(packet, tables, &found, parsed, now), is_later);
     }
     if pipeline::is_neighbour::<F>(sender.endpoint, parsed) {
         return super::local::deliver(tables, sender.endpoint, parsed);
@@ -87,7 +88,7 @@ pub fn route<F: Family, P: Packet, T: Tables<F>>(
     parsed: &mut Parsed<F::Address>,
 ) -> Verdict<F::Address> {
     recall(packet, tables, sender.endpoint.network, parsed, tables.now());
-    pipeline::container_route(tables, sender, parsed)
+    way_out::container(tables, sender, parsed)
 }
 
 /// The verdict on a fragment that comes in on an uplink.

@@ -1,11 +1,12 @@
-//! Masquerade: a container's way out, under an address of the host and a port that nobody else uses towards that peer.
+//! A container's way out: masqueraded, under an address of the host and a port that nobody else uses towards that peer, or
+//! under its own address where the network is routed.
 
 use super::conntrack::{self, Begun, PortChoice};
 use super::family::Family;
 use super::packet::Parsed;
 use super::tables::{NewFlow, Route, Tables};
 use super::{pipeline::Sender, policy};
-use crate::abi::{Be16, End, FlowKey, Reason, Scope, Settings};
+use crate::abi::{End, FlowKey, Reason, Scope, Settings};
 
 /// Begins the flow of a container to the outside.
 #[inline(always)]
@@ -17,7 +18,8 @@ pub fn begin<F: Family, T: Tables<F>>(
     parsed: &Parsed<F::Address>,
     now: u32,
 ) -> Begun {
-    if !policy::can_be_translated::<F>(parsed) {
+    let keeps = sender.endpoint.flags & F::KEEPS_SOURCE != 0;
+    if !keeps && !policy::can_be_translated::<F>(parsed) {
         return Begun::refused(Reason::NoNatProtocol);
     }
     if !policy::may_begin::<F>(parsed) {
@@ -27,20 +29,17 @@ pub fn begin<F: Family, T: Tables<F>>(
     if parsed.source != F::address(sender.endpoint) {
         return Begun::refused(Reason::SpoofedSource);
     }
-    if route.source == F::Address::default() {
+    let network = sender.endpoint.network;
+    let source = if keeps { parsed.source } else { tables.network_source(network).unwrap_or(route.source) };
+    if source == F::Address::default() {
         return Begun::refused(Reason::NoSourceAddress);
     }
     let flow = NewFlow {
-        original: parsed.key(Scope::network(sender.endpoint.network, parsed.protocol)),
-        translated: FlowKey {
-            source: route.source,
-            destination: parsed.destination,
-            source_port: Be16::from_raw(0),
-            destination_port: parsed.destination_port,
-            scope: Scope::outside(parsed.protocol),
-        },
+        original: parsed.key(Scope::network(network, parsed.protocol)),
+        translated: FlowKey { source, ..parsed.key(Scope::outside(parsed.protocol)) },
         initiator: End { slot: sender.slot, generation: sender.endpoint.generation },
         responder: End::OUTSIDE,
     };
-    conntrack::begin(tables, settings, &flow, PortChoice::Masquerade, now)
+    let ports = if keeps { PortChoice::Keep } else { PortChoice::Masquerade };
+    conntrack::begin(tables, settings, &flow, ports, now)
 }

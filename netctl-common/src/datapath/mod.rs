@@ -2,12 +2,15 @@
 //! context, sends a packet or writes one; the programs and the tests apply what is decided.
 
 pub mod conntrack;
+pub mod direct;
 pub mod family;
 pub mod fragment;
+pub mod group;
 pub mod hairpin;
 pub mod host_firewall;
 pub mod host_socket;
 pub mod icmp_error;
+pub mod lifetime;
 pub mod local;
 pub mod masquerade;
 pub mod neighbour;
@@ -15,10 +18,12 @@ pub mod packet;
 pub mod pipeline;
 pub mod policy;
 pub mod publish;
+pub mod refusal;
 pub mod resolver;
 pub mod rewrite;
 pub mod tables;
 pub mod verdict;
+pub mod way_out;
 
 pub use family::{Family, V4, V6};
 pub use packet::{Packet, Parsed};

@@ -6,6 +6,7 @@ use super::packet::{Packet, Parsed, SOUND, shape};
 use super::rewrite::{self, Edit};
 use super::tables::{Route, RouteQuery, Tables, route_kind};
 use super::verdict::{Verdict, action};
+use super::way_out::{is_route_fresh, look_up_route};
 use super::{hairpin, host_firewall, icmp_error, local, masquerade, policy, publish, resolver};
 use crate::abi::{Endpoint, Mac, OUTSIDE, Publication, Reason, Scope, endpoint_flags};
 
@@ -33,6 +34,9 @@ pub fn container_egress<F: Family, P: Packet, T: Tables<F>>(
         return resolver::answer(tables, parsed);
     }
     let objection = policy::objection::<F>(endpoint, source_mac, parsed);
+    if objection == Reason::Multicast as u16 {
+        return Verdict::stage(action::GROUP);
+    }
     if objection != SOUND {
         return Verdict::drop_numbered(objection);
     }
@@ -55,7 +59,7 @@ pub fn container_egress<F: Family, P: Packet, T: Tables<F>>(
         return Verdict::stage(action::FRAGMENT);
     }
     if let Some(found) = conntrack::find(tables, &key, now) {
-        return follow(packet, tables, &found, endpoint, parsed, now);
+        return follow(packet, tables, &found, parsed, now);
     }
     if to_neighbour { local::deliver(tables, endpoint, parsed) } else { Verdict::stage(action::BEGIN) }
 }
@@ -115,7 +119,7 @@ pub fn uplink_begin<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Addr
 #[inline(always)]
 pub(super) fn unpublished<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Address>) -> Verdict<F::Address> {
     if tables.network(parsed.destination).is_some() {
-        return Verdict::drop(Reason::NotPublished);
+        return Verdict::stage(action::DIRECT);
     }
     Verdict::pass(Reason::NotOurs)
 }
@@ -221,7 +225,6 @@ pub(super) fn follow<F: Family, P: Packet, T: Tables<F>>(
     packet: &P,
     tables: &T,
     found: &Found<'_, F::Address>,
-    sender: &Endpoint,
     parsed: &Parsed<F::Address>,
     now: u32,
 ) -> Verdict<F::Address> {
@@ -237,64 +240,12 @@ pub(super) fn follow<F: Family, P: Packet, T: Tables<F>>(
     let too_far = hops == 0 || parsed.hops == 0;
     let too_big = parsed.segment_length(packet) > found.flow.state.route_mtu.load();
     if too_far || too_big {
-        // The host's router would send a packet that may be cut up on its way, with the container's address.
-        let earns = !F::IS_V6 && (too_far || parsed.is(shape::DONT_FRAGMENT));
-        return if earns { Verdict::earn_error(sender.anchor) } else { Verdict::drop(Reason::CannotForward) };
+        return Verdict::stage(action::REFUSE);
     }
     conntrack::refresh(found, parsed.tcp_flags, now);
     let reason = if found.is_reply { Reason::Published } else { Reason::Masqueraded };
     let edit = rewrite::translate::<F>(parsed, &target, hops);
     Verdict::forward(reason, found.flow.state.route_ifindex.load(), found.flow.next_hop, edit)
-}
-
-/// Looks up the route of a flow whose packet the first stage could not send for want of one.
-#[inline(always)]
-pub fn container_route<F: Family, T: Tables<F>>(
-    tables: &T,
-    sender: &Sender<'_>,
-    parsed: &Parsed<F::Address>,
-) -> Verdict<F::Address> {
-    let now = tables.now();
-    let key = parsed.key(Scope::network(sender.endpoint.network, parsed.protocol));
-    let Some(found) = conntrack::find(tables, &key, now) else {
-        return Verdict::drop(Reason::NoFlow);
-    };
-    if look_up_route(tables, &found, sender.endpoint, now) {
-        Verdict::stage(action::FOLLOW)
-    } else {
-        Verdict::drop(Reason::Unreachable)
-    }
-}
-
-/// For how many seconds a flow's route is used unasked.
-const ROUTE_LIFETIME: u32 = 1;
-
-#[inline(always)]
-fn is_route_fresh<A>(found: &Found<'_, A>, now: u32) -> bool {
-    now.wrapping_sub(found.flow.state.route_checked.load()) <= ROUTE_LIFETIME
-}
-
-#[inline(always)]
-fn look_up_route<F: Family, T: Tables<F>>(
-    tables: &T,
-    found: &Found<'_, F::Address>,
-    sender: &Endpoint,
-    now: u32,
-) -> bool {
-    let target = found.target();
-    let query = RouteQuery {
-        source: target.source,
-        destination: target.destination,
-        ifindex: sender.anchor,
-        protocol: target.scope.protocol(),
-        wants_source: false,
-    };
-    let route = tables.route(&query);
-    if route.kind != route_kind::FORWARD {
-        return false;
-    }
-    conntrack::remember_route(tables, found.index, &route, now);
-    true
 }
 
 /// The verdict on a packet of a known flow that is for a container.

@@ -17,8 +17,9 @@ pub fn objection<F: Family>(endpoint: &Endpoint, source_mac: Mac, parsed: &Parse
     if F::IS_V6 && endpoint.flags & endpoint_flags::IPV6 == 0 {
         return Reason::Ipv6Disabled as u16;
     }
-    if parsed.protocol == F::ICMP && is_router_message::<F>(parsed.icmp_kind) {
-        return Reason::RouterMessage as u16;
+    let forbidden = forbidden::<F>(parsed);
+    if forbidden != SOUND {
+        return forbidden;
     }
     if F::is_multicast(endpoint, parsed.destination) {
         return Reason::Multicast as u16;
@@ -27,6 +28,17 @@ pub fn objection<F: Family>(endpoint: &Endpoint, source_mac: Mac, parsed: &Parse
         return Reason::SpoofedSource as u16;
     }
     SOUND
+}
+
+/// The reason to drop what only routers and DHCP servers have to say, or [`SOUND`].
+#[inline(always)]
+pub fn forbidden<F: Family>(parsed: &Parsed<F::Address>) -> u16 {
+    let is_dhcp_answer = parsed.destination_port == F::DHCP_CLIENT && parsed.protocol == crate::wire::transport::UDP;
+    if is_dhcp_answer || (parsed.protocol == F::ICMP && is_router_message::<F>(parsed.icmp_kind)) {
+        Reason::RouterMessage as u16
+    } else {
+        SOUND
+    }
 }
 
 /// Router solicitations, advertisements and redirects of either family: containers have a static route.

@@ -47,6 +47,19 @@ pub fn is_host_address<F: Family, T: Tables<F>>(tables: &T, server: &Endpoint, p
     tables.route(&query).kind == route_kind::LOCAL
 }
 
+/// Whether an address is the host's, as seen from the endpoint's network.
+#[inline(always)]
+pub fn is_address_of_host<F: Family, T: Tables<F>>(tables: &T, endpoint: &Endpoint, address: F::Address) -> bool {
+    let query = RouteQuery {
+        source: F::Address::default(),
+        destination: address,
+        ifindex: endpoint.anchor,
+        protocol: 0,
+        wants_source: false,
+    };
+    tables.route(&query).kind == route_kind::LOCAL
+}
+
 /// Begins the flow of a client outside.
 #[inline(always)]
 pub fn begin<F: Family, T: Tables<F>>(

@@ -199,6 +199,9 @@ fn ports<F: Family>(parsed: &Parsed<F::Address>, to: &FlowKey<F::Address>) -> Po
         };
     }
     let offset = parsed.transport_offset + icmp::IDENTIFIER_OFFSET;
+    if parsed.protocol != F::ICMP {
+        return Ports { offset, width: 0, first: none, second: none, delta: 0 };
+    }
     let (old, new) = match F::message(parsed.icmp_kind) {
         icmp::Message::EchoRequest => (parsed.source_port, to.source_port),
         icmp::Message::EchoReply => (parsed.destination_port, to.destination_port),
@@ -217,6 +220,9 @@ fn transport_checksum<F: Family>(parsed: &Parsed<F::Address>) -> (u32, u32) {
     } else if parsed.protocol == transport::UDP {
         let offset = parsed.transport_offset + transport::UDP_CHECKSUM_OFFSET;
         (offset, edit_flags::PSEUDO_HEADER | edit_flags::ZERO_IS_NONE)
+    } else if parsed.protocol != F::ICMP {
+        // What has no ports is translated nowhere; only its hops change.
+        (0, 0)
     } else {
         let pseudo = if F::IS_V6 { edit_flags::PSEUDO_HEADER } else { 0 };
         (parsed.transport_offset + icmp::CHECKSUM_OFFSET, pseudo)

@@ -2,8 +2,8 @@
 
 use super::family::Family;
 use crate::abi::{
-    AddressKey, End, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, LongWord, Publication,
-    PublicationKey, Settings,
+    AddressKey, DirectPort, End, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, LongWord, Members,
+    Publication, PublicationKey, Settings,
 };
 
 /// The tuples and ends of a flow that is about to begin.
@@ -76,6 +76,15 @@ pub trait Tables<F: Family> {
     fn publication(&self, key: &PublicationKey<F::Address>) -> Option<&Publication>;
     /// Whether a rule lets the source address through.
     fn is_allowed(&self, rule: u32, source: F::Address) -> bool;
+
+    /// The generation of the endpoint that is reached at its own address there.
+    fn direct_port(&self, port: &DirectPort<F::Address>) -> Option<u32>;
+    /// Who is on a network.
+    fn members(&self, network: u32) -> Option<&Members>;
+    /// The address that was chosen for a network to masquerade with.
+    fn network_source(&self, network: u32) -> Option<F::Address>;
+    /// The second in which the slot was last told of errors (upper half), and of how many.
+    fn errors_told(&self, slot: u32) -> Option<&LongWord>;
 
     /// What a tuple leads to.
     fn flow_reference(&self, key: &FlowKey<F::Address>) -> Option<FlowReference>;

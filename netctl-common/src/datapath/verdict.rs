@@ -13,14 +13,18 @@ pub mod action {
     pub const DELIVER: u32 = 2;
     /// Send by `ifindex` to `next_hop`.
     pub const FORWARD: u32 = 3;
-    /// Let the host's router see it as if it came in by `ifindex`, so that it answers with an ICMP error.
-    pub const EARN_ERROR: u32 = 4;
+    /// Copy to the members of the sender's network, then hand to the host on the network's anchor.
+    pub const SPREAD: u32 = 4;
     /// Answer an ARP request from where it came: `next_hop` is at `source_mac`.
     pub const ANSWER_ARP: u32 = 5;
     /// Answer a neighbour solicitation from where it came: `next_hop` is at `source_mac`.
     pub const ANSWER_NEIGHBOUR: u32 = 6;
     /// Let the host's router carry the packet on, as if it came in by `ifindex`, so that its firewall has its say.
     pub const ASK_FIREWALL: u32 = 8;
+    /// Turn into an ICMP error and send back where it came from: `next_hop` tells `edit.header.destination` at
+    /// `destination_mac` with type `edit.header.hops` and code `edit.header.protocol`, the MTU `ifindex`, and quotes
+    /// `edit.header.port_width` bytes from `edit.header.offset` on.
+    pub const ANSWER_ERROR: u32 = 7;
     /// Not decided yet: no flow is known, and the pipeline's `begin` stage decides.
     pub const BEGIN: u32 = 16;
     /// Not decided yet: an ICMP error, and the pipeline's `error` stage decides.
@@ -31,6 +35,12 @@ pub mod action {
     pub const FOLLOW: u32 = 19;
     /// Not decided yet: a fragment, which `fragment` decides.
     pub const FRAGMENT: u32 = 21;
+    /// Not decided yet: for a group or for all, which `group` decides.
+    pub const GROUP: u32 = 22;
+    /// Not decided yet: it cannot be sent on, and `refusal` decides what the sender is told.
+    pub const REFUSE: u32 = 23;
+    /// Not decided yet: from outside to a container's own address, which `direct` decides.
+    pub const DIRECT: u32 = 24;
     /// Not decided yet: the flow's route has to be looked up, which the pipeline's `route` stage does.
     pub const ROUTE: u32 = 20;
 }
@@ -118,10 +128,10 @@ impl<A: Copy + Default> Verdict<A> {
         Self { next_hop, edit, ifindex, ..Self::new(action::FORWARD, reason) }
     }
 
-    /// Let the host's router answer with an ICMP error; `anchor` is where it shall think the packet came in.
+    /// Copy the packet to the sender's network, and hand it to the host.
     #[inline(always)]
-    pub fn earn_error(anchor: u32) -> Self {
-        Self { ifindex: anchor, ..Self::new(action::EARN_ERROR, Reason::EarnsIcmpError) }
+    pub fn spread() -> Self {
+        Self::new(action::SPREAD, Reason::Group)
     }
 
     /// Answer in place that `address` is at `mac`; the question came from `asker`.

@@ -3,7 +3,7 @@
 
 use crate::abi::{Ip4, Ip6};
 use crate::datapath::rewrite::{Edit, HeaderEdit, edit_flags};
-use crate::datapath::{Family, V4, V6, Verdict, action};
+use crate::datapath::{Family, V4, V6, Verdict, action, refusal};
 use crate::wire::ndp::{self, LinkLayerOption, Neighbour};
 use crate::wire::{Pod, arp::Arp, checksum, ethernet, ethernet::Ethernet, ipv6, transport::Ports};
 
@@ -13,10 +13,12 @@ pub trait HeaderFields: Family {
     fn write(bytes: &mut [u8], edit: &HeaderEdit<Self::Address>) -> Option<()>;
     /// Writes the answer to a neighbour's question.
     fn answer(bytes: &mut [u8], verdict: &Verdict<Self::Address>) -> Option<()>;
+    /// What stands before the quotation of an ICMP error, Ethernet included.
+    fn error_headers(verdict: &Verdict<Self::Address>, sum: u32) -> Vec<u8>;
 }
 
 /// Carries a verdict out on a frame; `None` where the programs would drop the packet as not to be rewritten.
-pub fn carry_out<F: HeaderFields>(bytes: &mut [u8], verdict: &Verdict<F::Address>) -> Option<()> {
+pub fn carry_out<F: HeaderFields>(bytes: &mut Vec<u8>, verdict: &Verdict<F::Address>) -> Option<()> {
     match verdict.action {
         action::DELIVER | action::ASK_FIREWALL => {
             let ethertype = if F::IS_V6 { ethernet::TYPE_IPV6 } else { ethernet::TYPE_IPV4 };
@@ -25,6 +27,14 @@ pub fn carry_out<F: HeaderFields>(bytes: &mut [u8], verdict: &Verdict<F::Address
         }
         action::FORWARD => apply::<F>(bytes, &verdict.edit),
         action::ANSWER_ARP | action::ANSWER_NEIGHBOUR => F::answer(bytes, verdict),
+        action::ANSWER_ERROR => {
+            let frame = super::packet::Bytes { bytes: bytes.clone(), segment_size: 0 };
+            let (offset, length) = (verdict.edit.header.offset, verdict.edit.header.port_width);
+            let sum = refusal::quote_sum(&frame, offset, length);
+            let quoted = bytes.get(offset as usize..(offset + length) as usize)?.to_vec();
+            *bytes = [F::error_headers(verdict, sum), quoted].concat();
+            Some(())
+        }
         _ => Some(()),
     }
 }
@@ -76,6 +86,12 @@ fn store<T: Pod>(bytes: &mut [u8], offset: u32, value: T) -> Option<()> {
 }
 
 impl HeaderFields for V4 {
+    fn error_headers(verdict: &Verdict<Ip4>, sum: u32) -> Vec<u8> {
+        let ethernet = Ethernet::new(verdict.destination_mac, verdict.source_mac, ethernet::TYPE_IPV4);
+        let (ip, message) = refusal::headers4(verdict, sum);
+        [ethernet.bytes(), ip.bytes(), message.bytes()].concat()
+    }
+
     fn write(bytes: &mut [u8], edit: &HeaderEdit<Ip4>) -> Option<()> {
         store(bytes, edit.offset + 16, edit.destination)?;
         store(bytes, edit.offset + 12, edit.source)?;
@@ -92,6 +108,12 @@ impl HeaderFields for V4 {
 }
 
 impl HeaderFields for V6 {
+    fn error_headers(verdict: &Verdict<Ip6>, sum: u32) -> Vec<u8> {
+        let ethernet = Ethernet::new(verdict.destination_mac, verdict.source_mac, ethernet::TYPE_IPV6);
+        let (ip, message) = refusal::headers6(verdict, sum);
+        [ethernet.bytes(), ip.bytes(), message.bytes()].concat()
+    }
+
     fn write(bytes: &mut [u8], edit: &HeaderEdit<Ip6>) -> Option<()> {
         store(bytes, edit.offset + 24, edit.destination)?;
         store(bytes, edit.offset + 8, edit.source)?;

@@ -12,7 +12,7 @@ use super::world::World;
 use crate::abi::{Endpoint, Mac, OUTSIDE, Reason, endpoint_flags};
 use crate::datapath::packet::{SOUND, shape};
 use crate::datapath::pipeline::{self, Sender};
-use crate::datapath::{Packet, Parsed, V4, V6, Verdict, action, fragment, neighbour};
+use crate::datapath::{Packet, Parsed, V4, V6, Verdict, action, direct, fragment, group, neighbour, refusal, way_out};
 use crate::wire::{ethernet, ethernet::Ethernet};
 
 /// The data plane of one host, in memory.
@@ -35,6 +35,8 @@ pub struct Handled {
     pub ifindex: u32,
     /// The slot that received the packet, or [`OUTSIDE`].
     pub receiver: u32,
+    /// The slots that got a copy.
+    pub copies: Vec<u32>,
     /// The slot that a new flow was counted for, or [`OUTSIDE`].
     pub began: u32,
     /// Where it was sent, or the address that was answered for.
@@ -106,14 +108,20 @@ impl Host {
         };
         let sender = Sender { slot, endpoint };
         match header.ethertype {
-            ethernet::TYPE_IPV4 => stages::<V4>(packet, |stage, packet, parsed| {
-                container_stage(stage, packet, &self.v4, &sender, header.source(), parsed)
-            }),
-            ethernet::TYPE_IPV6 => stages::<V6>(packet, |stage, packet, parsed| match stage {
-                Stage::First if neighbour::is_discovery(parsed) => Verdict::stage(action::NEIGHBOUR),
-                Stage::Neighbour => neighbour::discovery(packet, &self.v6, endpoint, header.source(), parsed),
-                _ => container_stage(stage, packet, &self.v6, &sender, header.source(), parsed),
-            }),
+            ethernet::TYPE_IPV4 => {
+                let handled = stages::<V4>(packet, |stage, packet, parsed| {
+                    container_stage(stage, packet, &self.v4, &sender, header.source(), parsed)
+                });
+                copied(handled, &self.v4, &sender)
+            }
+            ethernet::TYPE_IPV6 => {
+                let handled = stages::<V6>(packet, |stage, packet, parsed| match stage {
+                    Stage::First if neighbour::is_discovery(parsed) => Verdict::stage(action::NEIGHBOUR),
+                    Stage::Neighbour => neighbour::discovery(packet, &self.v6, endpoint, header.source(), parsed),
+                    _ => container_stage(stage, packet, &self.v6, &sender, header.source(), parsed),
+                });
+                copied(handled, &self.v6, &sender)
+            }
             ethernet::TYPE_ARP => {
                 let verdict = neighbour::arp(&packet, ethernet::LENGTH, &self.v4, endpoint, header.source());
                 Handled::done::<V4>(packet, &verdict, OUTSIDE)
@@ -145,6 +153,9 @@ enum Stage {
     Route,
     Error,
     Neighbour,
+    Group,
+    Refuse,
+    Direct,
 }
 
 fn container_stage<F: TestFamily>(
@@ -161,9 +172,12 @@ fn container_stage<F: TestFamily>(
         Stage::Fragment => fragment::container(packet, tables, sender, &mut parsed.clone()),
         Stage::Begin => pipeline::container_begin(tables, sender, parsed),
         Stage::Route if parsed.is(shape::FRAGMENT) => fragment::route(packet, tables, sender, &mut parsed.clone()),
-        Stage::Route => pipeline::container_route(tables, sender, parsed),
+        Stage::Route => way_out::container(tables, sender, parsed),
         Stage::Error => pipeline::container_error(packet, tables, sender, parsed),
+        Stage::Group => group::container(tables, sender, parsed),
+        Stage::Refuse => refusal::container(packet, tables, sender, parsed),
         Stage::Neighbour => panic!("only IPv6 has neighbour discovery"),
+        Stage::Direct => panic!("no container's packet comes from outside"),
     }
 }
 
@@ -184,8 +198,24 @@ fn uplink_stage<F: TestFamily>(
         Stage::Fragment => fragment::uplink(packet, tables, &mut parsed.clone()),
         Stage::Begin => pipeline::uplink_begin(tables, parsed),
         Stage::Error => pipeline::uplink_error(packet, tables, parsed),
-        Stage::Route | Stage::Neighbour => panic!("no packet from an uplink needs that stage"),
+        Stage::Direct => direct::begin(tables, super::world::UPLINK_IFINDEX, parsed),
+        Stage::Route | Stage::Neighbour | Stage::Group | Stage::Refuse => {
+            panic!("no packet from an uplink needs that stage")
+        }
     }
+}
+
+/// Adds who got a copy of what was sent to a group.
+fn copied<F: TestFamily>(mut handled: Handled, tables: &MemoryTables<F>, sender: &Sender<'_>) -> Handled {
+    if handled.action == action::SPREAD
+        && let Some(members) = tables.members.get(&sender.endpoint.network)
+    {
+        let slots = members.slots.iter().take(members.count as usize).copied();
+        let gets =
+            |slot: &u32| tables.endpoints.get(slot).is_some_and(|member| group::receives::<F>(sender, *slot, member));
+        handled.copies = slots.filter(gets).collect();
+    }
+    handled
 }
 
 /// The first stage, then those that it leaves the decision to, each with a packet that is parsed anew.
@@ -206,6 +236,7 @@ fn stages<F: TestFamily + HeaderFields>(
     let mut began = OUTSIDE;
     match verdict.action {
         action::ERROR => verdict = stage(Stage::Error),
+        action::GROUP => verdict = stage(Stage::Group),
         action::NEIGHBOUR => verdict = stage(Stage::Neighbour),
         undecided @ (action::BEGIN | action::ROUTE) => {
             verdict = stage(if undecided == action::BEGIN { Stage::Begin } else { Stage::Route });
@@ -216,13 +247,32 @@ fn stages<F: TestFamily + HeaderFields>(
         }
         _ => {}
     }
+    if verdict.action == action::DIRECT {
+        verdict = stage(Stage::Direct);
+        if verdict.action == action::FOLLOW {
+            began = verdict.receiver;
+            verdict = first();
+        }
+    }
+    if verdict.action == action::REFUSE {
+        verdict = stage(Stage::Refuse);
+    }
     Handled::done::<F>(packet, &verdict, began)
 }
 
 impl Handled {
     fn early(action: u32, reason: Reason, packet: Bytes) -> Self {
         let bytes = packet.bytes;
-        Self { action, reason, ifindex: 0, receiver: OUTSIDE, began: OUTSIDE, next_hop: None, bytes }
+        Self {
+            action,
+            reason,
+            ifindex: 0,
+            receiver: OUTSIDE,
+            copies: Vec::new(),
+            began: OUTSIDE,
+            next_hop: None,
+            bytes,
+        }
     }
 
     fn done<F: TestFamily + HeaderFields>(packet: Bytes, verdict: &Verdict<F::Address>, began: u32) -> Self {

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use super::world::{RouteEntry, World};
 use crate::abi::{
-    AddressKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6, LongWord, Publication,
-    PublicationKey, Settings,
+    AddressKey, DirectPort, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6, LongWord,
+    Members, Publication, PublicationKey, Settings, SourceAddress,
 };
 use crate::datapath::{Family, NewFlow, Route, RouteQuery, Tables, V4, V6, route_kind};
 
@@ -21,6 +21,8 @@ pub struct Shared {
     pub random: Cell<u32>,
     /// How many flows each slot holds.
     pub counts: Vec<LongWord>,
+    /// When each slot was told of errors, and how many.
+    pub errors_told: Vec<LongWord>,
 }
 
 /// The tables of one family.
@@ -39,6 +41,12 @@ pub struct MemoryTables<F: Family> {
     pub publications: HashMap<PublicationKey<F::Address>, Publication>,
     /// Rule, prefix of source addresses, and its length in bits.
     pub allowed: Vec<(u32, IpAddr, u8)>,
+    /// Ports that are reached at a container's own address.
+    pub direct_ports: HashMap<DirectPort<F::Address>, u32>,
+    /// Who is on each network.
+    pub members: HashMap<u32, Members>,
+    /// The addresses that were chosen for networks to masquerade with.
+    pub network_sources: HashMap<u32, SourceAddress>,
     /// The host's routes.
     pub routes: Vec<RouteEntry>,
     /// The tuples that a socket of the host receives.
@@ -63,6 +71,10 @@ pub trait TestFamily: Family {
     fn subnets(world: &World) -> &[(Self::Address, u32, u32)];
     /// Published ports.
     fn publications(world: &World) -> &[(PublicationKey<Self::Address>, Publication)];
+    /// Ports that are reached at a container's own address, and its generation.
+    fn direct_ports(world: &World) -> &[(DirectPort<Self::Address>, u32)];
+    /// This family's address.
+    fn source_of(source: &SourceAddress) -> Self::Address;
 }
 
 impl<F: TestFamily> MemoryTables<F> {
@@ -77,6 +89,9 @@ impl<F: TestFamily> MemoryTables<F> {
             subnets: F::subnets(world).iter().map(subnet).collect(),
             publications: F::publications(world).iter().copied().collect(),
             allowed: world.allowed.clone(),
+            direct_ports: F::direct_ports(world).iter().copied().collect(),
+            members: world.members().into_iter().collect(),
+            network_sources: world.network_sources.iter().copied().collect(),
             routes: world.routes.clone(),
             host_sockets: HashSet::new(),
             flow_keys: RefCell::default(),
@@ -102,8 +117,9 @@ impl<F: TestFamily> MemoryTables<F> {
 impl Shared {
     /// Long after boot, with no flows.
     pub fn new() -> Rc<Self> {
-        let counts = (0..16).map(|_| LongWord::default()).collect();
-        Rc::new(Self { clock: Cell::new(1_000_000), random: Cell::new(7), counts })
+        let sixteen = || (0..16).map(|_| LongWord::default()).collect();
+        let (counts, errors_told) = (sixteen(), sixteen());
+        Rc::new(Self { clock: Cell::new(1_000_000), random: Cell::new(7), counts, errors_told })
     }
 }
 
@@ -132,6 +148,22 @@ impl<F: TestFamily> Tables<F> for MemoryTables<F> {
     fn is_allowed(&self, rule: u32, source: F::Address) -> bool {
         let mut of_rule = self.allowed.iter().filter(|(other, _, _)| *other == rule);
         of_rule.any(|&(_, prefix, length)| covers(prefix, length, F::to_ip(source)))
+    }
+
+    fn direct_port(&self, port: &DirectPort<F::Address>) -> Option<u32> {
+        self.direct_ports.get(port).copied()
+    }
+
+    fn members(&self, network: u32) -> Option<&Members> {
+        self.members.get(&network)
+    }
+
+    fn network_source(&self, network: u32) -> Option<F::Address> {
+        self.network_sources.get(&network).map(F::source_of).filter(|source| *source != F::Address::default())
+    }
+
+    fn errors_told(&self, slot: u32) -> Option<&LongWord> {
+        self.shared.errors_told.get(slot as usize)
     }
 
     fn flow_reference(&self, key: &FlowKey<F::Address>) -> Option<FlowReference> {
@@ -296,6 +328,14 @@ impl TestFamily for V4 {
     fn publications(world: &World) -> &[(PublicationKey<Ip4>, Publication)] {
         &world.publications4
     }
+
+    fn direct_ports(world: &World) -> &[(DirectPort<Ip4>, u32)] {
+        &world.direct_ports4
+    }
+
+    fn source_of(source: &SourceAddress) -> Ip4 {
+        source.address4
+    }
 }
 
 impl TestFamily for V6 {
@@ -317,5 +357,13 @@ impl TestFamily for V6 {
 
     fn publications(world: &World) -> &[(PublicationKey<Ip6>, Publication)] {
         &world.publications6
+    }
+
+    fn direct_ports(world: &World) -> &[(DirectPort<Ip6>, u32)] {
+        &world.direct_ports6
+    }
+
+    fn source_of(source: &SourceAddress) -> Ip6 {
+        source.address6
     }
 }

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use super::fixture::Hook;
 use super::packet::ip;
 use crate::abi::{
-    AddressKey, Be16, Endpoint, Ip4, Ip6, Mac, Publication, PublicationKey, Settings, endpoint_flags, eui64_link_local,
-    maps,
+    AddressKey, Be16, DirectPort, Endpoint, Ip4, Ip6, Mac, Members, Publication, PublicationKey, Settings,
+    SourceAddress, endpoint_flags, eui64_link_local, maps,
 };
 use crate::datapath::route_kind;
 use crate::wire::transport::{TCP, UDP};
@@ -80,6 +80,12 @@ pub struct World {
     pub publications6: Vec<(PublicationKey<Ip6>, Publication)>,
     /// Rule, prefix of source addresses, and its length in bits.
     pub allowed: Vec<(u32, IpAddr, u8)>,
+    /// Ports that are reached at a container's own address, and its generation.
+    pub direct_ports4: Vec<(DirectPort<Ip4>, u32)>,
+    /// Ports that are reached at a container's own address, and its generation.
+    pub direct_ports6: Vec<(DirectPort<Ip6>, u32)>,
+    /// The addresses that were chosen for networks to masquerade with.
+    pub network_sources: Vec<(u32, SourceAddress)>,
     /// The host's routes.
     pub routes: Vec<RouteEntry>,
     /// Packets that went before, in order.
@@ -124,6 +130,9 @@ impl World {
             publications4: Vec::new(),
             publications6: Vec::new(),
             allowed: Vec::new(),
+            direct_ports4: Vec::new(),
+            direct_ports6: Vec::new(),
+            network_sources: Vec::new(),
             routes: routes(),
             earlier: Vec::new(),
         };
@@ -152,6 +161,26 @@ impl World {
         self.addresses6.push((AddressKey { address: endpoint.link_local, network, reserved: 0 }, slot));
         self.interfaces.push((endpoint.ifindex, slot));
         self.endpoints.push((slot, endpoint));
+    }
+
+    /// Each network with its endpoints' slots.
+    pub fn members(&self) -> Vec<(u32, Members)> {
+        let of = |network: u32| {
+            let slots =
+                self.endpoints.iter().filter(|(_, endpoint)| endpoint.network == network).map(|(slot, _)| *slot);
+            (network, Members::new(&slots.collect::<Vec<_>>()))
+        };
+        [NETWORK, OTHER_NETWORK].map(of).into()
+    }
+
+    /// Makes a container's port reachable at its own address through the uplink.
+    pub fn open_on_uplink(&mut self, slot: u32, port: u16, protocol: u8) {
+        let endpoint = *self.endpoint(slot);
+        let (port, protocol, ifindex) = (Be16::new(port), u16::from(protocol), UPLINK_IFINDEX);
+        let four = DirectPort { address: endpoint.address4, port, protocol, ifindex };
+        let six = DirectPort { address: endpoint.address6, port, protocol, ifindex };
+        self.direct_ports4.push((four, endpoint.generation));
+        self.direct_ports6.push((six, endpoint.generation));
     }
 
     /// What is in `slot`.

@@ -5,6 +5,7 @@ mod expectations;
 mod fixture_table;
 mod flow_limits;
 mod fragments;
+mod groups;
 mod hairpin;
 mod host_sockets;
 mod icmp_errors;

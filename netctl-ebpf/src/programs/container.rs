@@ -2,8 +2,8 @@
 
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, programs::TcContext};
 use netctl_common::{
-    abi::{OUTSIDE, Reason, endpoint_flags},
-    datapath::{Parsed, V4, V6, Verdict, pipeline},
+    abi::{Mac, OUTSIDE, Reason, endpoint_flags},
+    datapath::{Parsed, V4, V6, Verdict, action, neighbour, pipeline},
     wire::ethernet::{self, Ethernet},
 };
 
@@ -36,6 +36,26 @@ pub fn sender(context: &TcContext) -> Result<(u32, Ethernet), i32> {
         Some(header) => Ok((slot, header)),
         None => Err(verdict::drop(&frame, hook, Reason::Malformed)),
     }
+}
+
+/// The first stage: what is known of the packet's flow.
+#[inline(never)]
+pub fn ipv4(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
+    run::<V4>(context, slot, |frame, tables, sender, parsed| {
+        pipeline::container_egress(frame, tables, sender, source_mac, parsed)
+    })
+}
+
+/// The first stage.
+#[inline(never)]
+pub fn ipv6(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
+    run::<V6>(context, slot, |frame, tables, sender, parsed| {
+        if neighbour::is_discovery(parsed) {
+            Verdict::stage(action::NEIGHBOUR)
+        } else {
+            pipeline::container_egress(frame, tables, sender, source_mac, parsed)
+        }
+    })
 }
 
 #[inline(never)]

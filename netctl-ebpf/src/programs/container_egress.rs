@@ -2,12 +2,15 @@
 
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::TcContext};
 use netctl_common::{
-    abi::{Mac, Reason, maps::stage::CONTAINER_FRAGMENT},
-    datapath::{Family, V4, V6, Verdict, action, neighbour, pipeline},
+    abi::{
+        Mac, Reason,
+        maps::stage::{CONTAINER_BEGIN, CONTAINER_FRAGMENT, CONTAINER_GROUP, CONTAINER_REFUSAL, CONTAINER_ROUTE},
+    },
+    datapath::{Family, V4, V6, neighbour, pipeline},
     wire::ethernet,
 };
 
-use super::container::{ipv4_begin, ipv6_begin, run, sender};
+use super::container::{ipv4, ipv6, run, sender};
 use crate::{
     io::Frame,
     maps::ENDPOINTS,
@@ -30,34 +33,29 @@ pub fn container_egress(context: TcContext) -> i32 {
     }
     match header.ethertype {
         ethernet::TYPE_IPV4 => match ipv4(&context, slot, header.source()) {
-            undecided @ (stage::BEGIN | stage::ROUTE) => {
-                let prepared =
-                    if undecided == stage::BEGIN { ipv4_begin(&context, slot) } else { ipv4_route(&context, slot) };
-                match prepared {
-                    stage::FOLLOW => verdict::settled(&context, hook, ipv4(&context, slot, header.source())),
-                    done => done,
-                }
-            }
             stage::ERROR => ipv4_error(&context, slot),
-            stage::FRAGMENT => go_on(&context, hook, CONTAINER_FRAGMENT),
-            done => done,
+            done => elsewhere(&context, hook, done),
         },
         ethernet::TYPE_IPV6 => match ipv6(&context, slot, header.source()) {
-            undecided @ (stage::BEGIN | stage::ROUTE) => {
-                let prepared =
-                    if undecided == stage::BEGIN { ipv6_begin(&context, slot) } else { ipv6_route(&context, slot) };
-                match prepared {
-                    stage::FOLLOW => verdict::settled(&context, hook, ipv6(&context, slot, header.source())),
-                    done => done,
-                }
-            }
             stage::ERROR => ipv6_error(&context, slot),
-            stage::FRAGMENT => go_on(&context, hook, CONTAINER_FRAGMENT),
             stage::NEIGHBOUR => discovery(&context, slot, header.source()),
-            done => done,
+            done => elsewhere(&context, hook, done),
         },
         ethernet::TYPE_ARP => arp(&context, slot, header.source()),
         _ => verdict::drop(&frame, hook, Reason::UnknownEthertype),
+    }
+}
+
+/// Leaves packets that are not decided yet to programs of their own.
+#[inline(always)]
+fn elsewhere(context: &TcContext, hook: Hook, outcome: i32) -> i32 {
+    match outcome {
+        stage::BEGIN => go_on(context, hook, CONTAINER_BEGIN),
+        stage::ROUTE => go_on(context, hook, CONTAINER_ROUTE),
+        stage::FRAGMENT => go_on(context, hook, CONTAINER_FRAGMENT),
+        stage::GROUP => go_on(context, hook, CONTAINER_GROUP),
+        stage::REFUSE => go_on(context, hook, CONTAINER_REFUSAL),
+        done => done,
     }
 }
 
@@ -83,36 +81,8 @@ fn discovery(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
 }
 
 #[inline(never)]
-fn ipv4(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
-    run::<V4>(context, slot, |frame, tables, sender, parsed| {
-        pipeline::container_egress(frame, tables, sender, source_mac, parsed)
-    })
-}
-
-#[inline(never)]
-fn ipv4_route(context: &TcContext, slot: u32) -> i32 {
-    run::<V4>(context, slot, |_, tables, sender, parsed| pipeline::container_route(tables, sender, parsed))
-}
-
-#[inline(never)]
 fn ipv4_error(context: &TcContext, slot: u32) -> i32 {
     run::<V4>(context, slot, |frame, tables, sender, parsed| pipeline::container_error(frame, tables, sender, parsed))
-}
-
-#[inline(never)]
-fn ipv6(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
-    run::<V6>(context, slot, |frame, tables, sender, parsed| {
-        if neighbour::is_discovery(parsed) {
-            Verdict::stage(action::NEIGHBOUR)
-        } else {
-            pipeline::container_egress(frame, tables, sender, source_mac, parsed)
-        }
-    })
-}
-
-#[inline(never)]
-fn ipv6_route(context: &TcContext, slot: u32) -> i32 {
-    run::<V6>(context, slot, |_, tables, sender, parsed| pipeline::container_route(tables, sender, parsed))
 }
 
 #[inline(never)]

@@ -3,6 +3,7 @@
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
 use netctl_common::{
+    abi::maps::stage::CONTAINER_REFUSAL,
     datapath::{V4, V6, fragment},
     wire::ethernet,
 };
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::{
     maps::ENDPOINTS,
+    stages::go_on,
     verdict::{self, Hook, stage},
 };
 
@@ -27,20 +29,28 @@ pub fn container_fragment(context: TcContext) -> i32 {
         let prepared = match ipv4_part(&context, slot) {
             stage::BEGIN => ipv4_begin(&context, slot),
             stage::ROUTE => ipv4_route(&context, slot),
+            stage::REFUSE => return go_on(&context, hook, CONTAINER_REFUSAL),
             done => return done,
         };
         match prepared {
-            stage::FOLLOW => verdict::settled(&context, hook, ipv4_part(&context, slot)),
+            stage::FOLLOW => match ipv4_part(&context, slot) {
+                stage::REFUSE => go_on(&context, hook, CONTAINER_REFUSAL),
+                done => verdict::settled(&context, hook, done),
+            },
             done => done,
         }
     } else {
         let prepared = match ipv6_part(&context, slot) {
             stage::BEGIN => ipv6_begin(&context, slot),
             stage::ROUTE => ipv6_route(&context, slot),
+            stage::REFUSE => return go_on(&context, hook, CONTAINER_REFUSAL),
             done => return done,
         };
         match prepared {
-            stage::FOLLOW => verdict::settled(&context, hook, ipv6_part(&context, slot)),
+            stage::FOLLOW => match ipv6_part(&context, slot) {
+                stage::REFUSE => go_on(&context, hook, CONTAINER_REFUSAL),
+                done => verdict::settled(&context, hook, done),
+            },
             done => done,
         }
     }

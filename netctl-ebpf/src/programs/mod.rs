@@ -1,11 +1,16 @@
 //! One file a program: read the Ethernet header, choose the family, decide, carry out.
 
 mod container;
+mod container_begin;
 mod container_egress;
 mod container_fragment;
+mod container_group;
+mod container_refusal;
+mod container_route;
 mod fragment_note;
 mod host_sockets;
 mod probe_features;
 mod uplink;
+mod uplink_direct;
 mod uplink_fragment;
 mod uplink_ingress;

@@ -2,6 +2,7 @@
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
 use netctl_common::{
+    abi::maps::stage::UPLINK_DIRECT,
     datapath::{V4, V6, fragment},
     wire::ethernet::{self, Ethernet},
 };
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{
     io::Frame,
+    stages::go_on,
     verdict::{self, Hook, stage},
 };
 
@@ -24,6 +26,7 @@ pub fn uplink_fragment(context: TcContext) -> i32 {
                 stage::FOLLOW => verdict::settled(&context, Hook::uplink(), ipv4_part(&context)),
                 done => done,
             },
+            stage::DIRECT => go_on(&context, Hook::uplink(), UPLINK_DIRECT),
             done => done,
         }
     } else {
@@ -32,6 +35,7 @@ pub fn uplink_fragment(context: TcContext) -> i32 {
                 stage::FOLLOW => verdict::settled(&context, Hook::uplink(), ipv6_part(&context)),
                 done => done,
             },
+            stage::DIRECT => go_on(&context, Hook::uplink(), UPLINK_DIRECT),
             done => done,
         }
     }

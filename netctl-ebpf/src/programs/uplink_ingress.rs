@@ -2,7 +2,10 @@
 
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::TcContext};
 use netctl_common::{
-    abi::{Reason, maps::stage::UPLINK_FRAGMENT},
+    abi::{
+        Reason,
+        maps::stage::{UPLINK_DIRECT, UPLINK_FRAGMENT},
+    },
     datapath::{V4, V6, pipeline},
     wire::ethernet::{self, Ethernet},
 };
@@ -28,23 +31,31 @@ pub fn uplink_ingress(context: TcContext) -> i32 {
         Some(ethernet::TYPE_IPV4) => match ipv4(&context) {
             stage::BEGIN => match ipv4_begin(&context) {
                 stage::FOLLOW => verdict::settled(&context, Hook::uplink(), ipv4(&context)),
-                done => done,
+                done => direct(&context, done),
             },
-            stage::ERROR => ipv4_error(&context),
+            stage::ERROR => direct(&context, ipv4_error(&context)),
             stage::FRAGMENT => go_on(&context, Hook::uplink(), UPLINK_FRAGMENT),
+            stage::DIRECT => go_on(&context, Hook::uplink(), UPLINK_DIRECT),
             done => done,
         },
         Some(ethernet::TYPE_IPV6) => match ipv6(&context) {
             stage::BEGIN => match ipv6_begin(&context) {
                 stage::FOLLOW => verdict::settled(&context, Hook::uplink(), ipv6(&context)),
-                done => done,
+                done => direct(&context, done),
             },
-            stage::ERROR => ipv6_error(&context),
+            stage::ERROR => direct(&context, ipv6_error(&context)),
             stage::FRAGMENT => go_on(&context, Hook::uplink(), UPLINK_FRAGMENT),
+            stage::DIRECT => go_on(&context, Hook::uplink(), UPLINK_DIRECT),
             done => done,
         },
         _ => verdict::pass(&frame, Hook::uplink(), Reason::NotOurs),
     }
+}
+
+/// Leaves what is for a container's own address to a program of its own.
+#[inline(always)]
+fn direct(context: &TcContext, outcome: i32) -> i32 {
+    if outcome == stage::DIRECT { go_on(context, Hook::uplink(), UPLINK_DIRECT) } else { outcome }
 }
 
 /// Whether the packet belongs to a VLAN: its interface is an uplink of its own. The tag of VLAN 0 is a priority, no more.

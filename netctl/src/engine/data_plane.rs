@@ -16,7 +16,7 @@ use crate::{
         bpf::{Attachment, Count, DIGEST, DataPlane, FlowEnd, Limits, is_hooked},
         index_of, netns_cookie,
     },
-    model::{Container, Endpoint, Id, Name},
+    model::{Container, Endpoint, Id, Name, Network},
 };
 
 /// The MAC of every gateway: no host end differs from another, so that a container may move.
@@ -62,11 +62,16 @@ impl Engine {
         failpoint("load.reserved");
         let (netlink, table) = (self.netlink()?, self.table()?);
         netlink.add_rules(RuleKind::FromHost, FROM_HOST_PRIORITY, table)?;
-        netlink.add_rules(RuleKind::EarnsError, FROM_HOST_PRIORITY, table)?;
+        netlink.add_rules(RuleKind::FromAnchor, FROM_HOST_PRIORITY, table)?;
         netlink.add_rules(RuleKind::Everybody, FORBID_PRIORITY, table + 1)?;
         failpoint("load.rules");
         if was_loaded {
             self.replace_programs()?;
+            // An older build may have told less.
+            for (network, _) in self.store.all::<Network>()? {
+                self.tell_members(&network, None)?;
+                self.tell_network_source(&network)?;
+            }
         }
         self.store.set_meta("programs", DIGEST)?;
         Ok(())
@@ -173,7 +178,7 @@ impl Engine {
         self.take_down_networks()?;
         let (netlink, table) = (self.netlink()?, self.table()?);
         netlink.delete_rules(RuleKind::FromHost, FROM_HOST_PRIORITY, table)?;
-        netlink.delete_rules(RuleKind::EarnsError, FROM_HOST_PRIORITY, table)?;
+        netlink.delete_rules(RuleKind::FromAnchor, FROM_HOST_PRIORITY, table)?;
         netlink.delete_rules(RuleKind::Everybody, FORBID_PRIORITY, table + 1)?;
         failpoint("unload.rules");
         self.unreserve_all()?;

@@ -5,7 +5,7 @@ use std::{collections::HashSet, net::IpAddr};
 use ipnet::IpNet;
 use netctl_common::abi::{Endpoint as Slot, Ip4, Ip6, Mac, endpoint_flags, eui64_link_local, maps::ENDPOINTS_MAX};
 
-use super::{Engine, Error, GATEWAY_MAC, Result, networks::last_address_key};
+use super::{Engine, Error, GATEWAY_MAC, Result, networks::last_address_key, reach::gateway_flags};
 use crate::{
     failpoint::failpoint,
     kernel::{Netlink, Netns, Route, Veth, index_of, sysctl},
@@ -126,6 +126,7 @@ impl Engine {
         add(!network.has_icc(), endpoint_flags::ISOLATED);
         add(endpoint.address6.is_some(), endpoint_flags::IPV6);
         add(network.respects_host_firewall, endpoint_flags::RESPECTS_FIREWALL);
+        flags |= gateway_flags(network);
         let mut slot = Slot {
             link_local: eui64_link_local(mac),
             mac,
@@ -159,7 +160,7 @@ impl Engine {
             let link_local = std::net::Ipv6Addr::from(eui64_link_local(mac));
             maps.set_address(network.number, link_local.into(), endpoint.slot)?;
         }
-        Ok(())
+        self.tell_members(network, None)
     }
 
     /// Gives the host its way to the container.
@@ -194,6 +195,7 @@ impl Engine {
                 for address in endpoint.addresses().chain([link_local.into()]) {
                     maps.remove_address(network.number, address)?;
                 }
+                self.tell_members(network, Some(endpoint))?;
             }
             let slot = maps.endpoint(endpoint.slot)?;
             if slot.generation == endpoint.generation {

@@ -1,11 +1,11 @@
 //! What leads out of a container: the default routes, the routes of those that speak from another of its addresses, and the
 //! ports, which are published to the endpoint that leads out.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::{Engine, Error, Result};
+use super::{Engine, Error, Result, reach::at_own_address};
 use crate::{
     kernel::{MAIN_TABLE, Netlink, Netns, Route, SourceRule, index_of},
     model::{Candidate, Container, Endpoint, Network, PortSpec, Published, Status, leader},
@@ -31,13 +31,20 @@ impl Engine {
     pub(super) fn plan_publications(&self, container: &Container, endpoints: &mut [Endpoint]) -> Result<()> {
         let networks = self.networks_of(endpoints)?;
         let candidates = candidates(container, endpoints, &networks);
-        let mut ports: Vec<Published> =
-            endpoints.iter_mut().flat_map(|endpoint| std::mem::take(&mut endpoint.published)).collect();
+        let mut ports = Vec::new();
+        for endpoint in endpoints.iter_mut() {
+            let published = std::mem::take(&mut endpoint.published);
+            // Those of a routed network are at addresses of its own, and are no other's.
+            ports.extend(published.into_iter().filter(|port| !endpoint.publishes_itself(port)));
+        }
         ports.extend(self.plan_new_ports(container, leading_networks(&candidates), &ports)?);
         for port in ports {
             let place = leader(&candidates, port.host_ip.is_ipv6());
-            if let Some(endpoint) = place.and_then(|place| endpoints.get_mut(place)) {
-                endpoint.published.push(port);
+            if let Some(place) = place
+                && let Some(endpoint) = endpoints.get_mut(place)
+            {
+                let is_routed = networks.get(place).is_some_and(|network| network.is_routed(port.host_ip.is_ipv6()));
+                endpoint.published.push(if is_routed { at_own_address(endpoint, port) } else { port });
             }
         }
         Ok(())
@@ -58,6 +65,37 @@ impl Engine {
         if let (Some(_), true) = (leader4.or(leader6), is_new) {
             check_families(&container.ports, leader4.is_some(), leader6.is_some())?;
         }
+        let (translated4, translated6) =
+            (gained4.filter(|network| !network.is_routed(false)), gained6.filter(|network| !network.is_routed(true)));
+        let mut planned = self.plan_host_ports(container, translated4, translated6, held)?;
+        for (network, ipv6) in [(gained4, false), (gained6, true)] {
+            if let Some(network) = network.filter(|network| network.is_routed(ipv6)) {
+                let ports = suitable(&network.publications(&container.ports), !ipv6, ipv6);
+                planned.extend(self.plan_own_ports(&ports, ipv6)?);
+            }
+        }
+        Ok(planned)
+    }
+
+    /// The ports of a routed family: the host has no part in them.
+    fn plan_own_ports(&self, ports: &[PortSpec], ipv6: bool) -> Result<Vec<Published>> {
+        let host_ip = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+        let own = |spec: &PortSpec| {
+            let rule = if spec.from.is_empty() { 0 } else { self.next_number("rule")? };
+            let (port, protocol, from) = (spec.port, spec.protocol, spec.from.clone());
+            Ok(Published { host_ip, host_port: port, port, protocol, from, rule })
+        };
+        ports.iter().map(own).collect()
+    }
+
+    /// The publications of families whose addresses are translated.
+    fn plan_host_ports(
+        &self,
+        container: &Container,
+        gained4: Option<&Network>,
+        gained6: Option<&Network>,
+        held: &[Published],
+    ) -> Result<Vec<Published>> {
         match (gained4, gained6) {
             (Some(network), Some(other)) if network.id == other.id => {
                 self.plan_ports(&suitable(&network.publications(&container.ports), true, true), true, true)

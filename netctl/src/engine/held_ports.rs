@@ -31,28 +31,29 @@ impl Engine {
     /// Publishes an endpoint's ports. Each is bound until its hold stands, so that no process gets it in between; one that
     /// another endpoint had is led here and is held all the time.
     pub(super) fn publish(&self, endpoint: &Endpoint) -> Result<()> {
+        self.open_ports(endpoint, &self.network(endpoint.network.as_str())?)?;
         if endpoint.published.is_empty() {
             return Ok(());
         }
         let maps = self.plane().maps();
         maps.update_endpoint(endpoint.slot, |slot| slot.flags |= endpoint_flags::PUBLISHED)?;
         let mut guards = Vec::new();
-        for published in &endpoint.published {
+        let (own, of_host): (Vec<&Published>, Vec<&Published>) =
+            endpoint.published.iter().partition(|published| endpoint.publishes_itself(published));
+        for published in own {
+            let to = Publication { rule: published.rule, ..publication(endpoint, published.port) };
+            published.from.iter().try_for_each(|prefix| maps.allow(published.rule, *prefix))?;
+            maps.publish(published.host_ip, published.host_port, published.protocol.number(), to)?;
+        }
+        for published in &of_host {
             if !maps.is_published(published.host_ip, published.host_port, published.protocol.number())? {
                 guards.extend(self.claim(published.host_ip, published.host_port, published.protocol)?);
             }
         }
-        self.reserve(&endpoint.published.iter().map(|p| (p.host_port, p.host_port)).collect::<Vec<_>>())?;
+        self.reserve(&of_host.iter().map(|p| (p.host_port, p.host_port)).collect::<Vec<_>>())?;
         failpoint("ports.reserved");
-        for published in &endpoint.published {
-            let to = Publication {
-                slot: endpoint.slot,
-                generation: endpoint.generation,
-                port: Be16::new(published.port),
-                format: 1,
-                rule: published.rule,
-                ..Publication::default()
-            };
+        for published in of_host {
+            let to = Publication { rule: published.rule, ..publication(endpoint, published.port) };
             published.from.iter().try_for_each(|prefix| maps.allow(published.rule, *prefix))?;
             maps.publish(published.host_ip, published.host_port, published.protocol.number(), to)?;
             maps.hold(held_port(published))?;
@@ -82,6 +83,7 @@ impl Engine {
 
     /// Ends the publication of an endpoint's ports, whatever of it is there.
     pub(super) fn unpublish(&self, endpoint: &Endpoint) -> Result<()> {
+        self.close_ports(endpoint)?;
         if endpoint.published.is_empty() {
             return Ok(());
         }
@@ -96,13 +98,14 @@ impl Engine {
                 published.from.iter().try_for_each(|prefix| maps.disallow(published.rule, *prefix))?;
             }
             let port = held_port(published);
-            if !needed_ports.contains(&port) {
+            if !endpoint.publishes_itself(published) && !needed_ports.contains(&port) {
                 maps.release(port)?;
             }
         }
         failpoint("ports.released");
         let kept: HashSet<u16> = needed.iter().map(|published| published.host_port).collect();
-        let free = endpoint.published.iter().map(|published| published.host_port);
+        let of_host = endpoint.published.iter().filter(|published| !endpoint.publishes_itself(published));
+        let free = of_host.map(|published| published.host_port);
         let is_free = |port: &u16| !kept.contains(port) && !is_masquerade_port(*port);
         self.unreserve(&free.filter(is_free).map(|port| (port, port)).collect::<Vec<_>>())
     }
@@ -154,6 +157,12 @@ impl Engine {
     fn reserved(&self) -> Result<Vec<Ports>> {
         Ok(reserved_ports::parse(&self.store.meta(RESERVED)?.unwrap_or_default()))
     }
+}
+
+/// What the programs are told of an endpoint's port.
+pub(super) fn publication(endpoint: &Endpoint, port: u16) -> Publication {
+    let (slot, generation) = (endpoint.slot, endpoint.generation);
+    Publication { slot, generation, port: Be16::new(port), format: 1, ..Publication::default() }
 }
 
 fn held_port(published: &Published) -> HeldPort {

@@ -16,6 +16,7 @@ mod netns_files;
 mod networks;
 mod open;
 mod ports;
+mod reach;
 mod recovery;
 mod resolver;
 

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, net::IpAddr, path::Path};
 
 use ipnet::IpNet;
+use netctl_common::abi::SourceAddress;
 
 use super::{Engine, Error, Result, open::timestamp};
 use crate::{
@@ -191,6 +192,7 @@ impl Engine {
             failpoint("network.route");
             self.plane().maps().set_subnet(*subnet, network.number)?;
         }
+        self.tell_network_source(network)?;
         failpoint("network.subnets");
         Ok(())
     }
@@ -208,6 +210,10 @@ impl Engine {
             if self.plane().is_loaded() {
                 self.plane().maps().remove_subnet(*subnet)?;
             }
+        }
+        if self.plane().is_loaded() {
+            self.plane().maps().set_members(network.number, &[])?;
+            self.plane().maps().set_network_source(network.number, SourceAddress::default())?;
         }
         self.remove_anchor(network)
     }

@@ -19,7 +19,8 @@ impl Engine {
         }
         let mut taken: HashSet<(IpAddr, u16, Protocol)> = HashSet::new();
         for (endpoint, _) in self.store.all::<Endpoint>()? {
-            taken.extend(endpoint.published.iter().map(|p| (p.host_ip, p.host_port, p.protocol)));
+            let of_host = endpoint.published.iter().filter(|published| !endpoint.publishes_itself(published));
+            taken.extend(of_host.map(|p| (p.host_ip, p.host_port, p.protocol)));
         }
         let mut planned = Vec::new();
         for spec in specs {

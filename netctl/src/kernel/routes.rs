@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
-use netctl_common::abi::EARNS_ERROR_MARK;
+use netctl_common::abi::FROM_ANCHOR_MARK;
 use netlink_packet_route::{
     AddressFamily,
     route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteScope, RouteType},
@@ -44,8 +44,8 @@ pub struct Route {
 pub enum RuleKind {
     /// Those that the host itself sends.
     FromHost,
-    /// Those that are passed up to earn an ICMP error.
-    EarnsError,
+    /// Those that are handed to the host as if they had come in on an anchor.
+    FromAnchor,
     /// All.
     Everybody,
 }
@@ -188,7 +188,7 @@ fn rule(family: AddressFamily, kind: RuleKind, priority: u32, table: u32) -> Rul
     message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL)));
     match kind {
         RuleKind::FromHost => message.attributes.push(RuleAttribute::Iifname("lo".to_owned())),
-        RuleKind::EarnsError => message.attributes.push(RuleAttribute::FwMark(EARNS_ERROR_MARK)),
+        RuleKind::FromAnchor => message.attributes.push(RuleAttribute::FwMark(FROM_ANCHOR_MARK)),
         RuleKind::Everybody => {}
     }
     message

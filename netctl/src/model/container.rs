@@ -186,6 +186,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether a port is published at the container's own address: the host has no part in it.
+    pub fn publishes_itself(&self, published: &Published) -> bool {
+        self.addresses().any(|address| address == published.host_ip)
+    }
+
     /// The name of the host end of its veth pair.
     pub fn link(&self) -> String {
         format!("nce{}", self.id.short())

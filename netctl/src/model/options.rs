@@ -167,6 +167,11 @@ impl Network {
         self.option().mode(if ipv6 { GATEWAY_MODE6 } else { GATEWAY_MODE4 })
     }
 
+    /// Whether a family's addresses are routed as they are.
+    pub fn is_routed(&self, ipv6: bool) -> bool {
+        self.gateway_mode(ipv6) == GatewayMode::Routed
+    }
+
     /// Whether what leaves the host gets the host's address, in the gateway modes that translate.
     pub fn masquerades(&self) -> bool {
         self.option().flag(MASQUERADE).unwrap_or(true)

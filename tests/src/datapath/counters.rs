@@ -58,11 +58,14 @@ pub fn expected(hook: Hook, handled: &Handled, length: u64) -> Counters {
     if !matches!(handled.action, action::DELIVER | action::FORWARD) {
         counters.insert(verdict(slot, handled.reason, direction), one);
     }
-    if slot != OUTSIDE && matches!(handled.action, action::PASS | action::DELIVER | action::FORWARD) {
+    if slot != OUTSIDE && matches!(handled.action, action::PASS | action::DELIVER | action::FORWARD | action::SPREAD) {
         counters.insert(sent(slot), one);
     }
     if handled.action == action::DELIVER {
         counters.insert(received(handled.receiver), one);
+    }
+    for slot in &handled.copies {
+        counters.insert(received(*slot), one);
     }
     if handled.began != OUTSIDE {
         counters.insert(connections(handled.began), (1, 0));

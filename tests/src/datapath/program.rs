@@ -62,10 +62,11 @@ pub fn returned(hook: Hook, decided: u32) -> u32 {
         (
             action::DELIVER
             | action::FORWARD
-            | action::EARN_ERROR
+            | action::SPREAD
             | action::ASK_FIREWALL
             | action::ANSWER_ARP
-            | action::ANSWER_NEIGHBOUR,
+            | action::ANSWER_NEIGHBOUR
+            | action::ANSWER_ERROR,
             _,
         ) => TC_ACT_REDIRECT,
         (stage, _) => panic!("{stage} is not the last action"),

@@ -8,8 +8,8 @@ use aya::maps::{
     Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues, lpm_trie::Key as Prefix,
 };
 use netctl_common::abi::{
-    AddressKey, AllowedSource, Counter, CounterKey, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts,
-    Ip4, Ip6, Publication, PublicationKey, RULE_BITS, Settings, SourceAddress, Traffic, maps,
+    AddressKey, AllowedSource, Counter, CounterKey, DirectPort, Endpoint, Flow, FlowKey, FlowReference, FragmentKey,
+    FragmentPorts, Ip4, Ip6, Members, Publication, PublicationKey, RULE_BITS, Settings, SourceAddress, Traffic, maps,
 };
 use netctl_common::testkit::World;
 
@@ -39,6 +39,10 @@ impl Tables {
         self.insert(maps::ADDRESSES6, &world.addresses6)?;
         self.insert(maps::PUBLICATIONS4, &world.publications4)?;
         self.insert(maps::PUBLICATIONS6, &world.publications6)?;
+        self.insert(maps::MEMBERS, &world.members())?;
+        self.insert(maps::DIRECT_PORTS4, &world.direct_ports4)?;
+        self.insert(maps::DIRECT_PORTS6, &world.direct_ports6)?;
+        self.insert(maps::NETWORK_SOURCES, &world.network_sources)?;
         self.insert_subnets(maps::SUBNETS4, &world.subnets4)?;
         self.insert_subnets(maps::SUBNETS6, &world.subnets6)?;
         self.insert_allowed(world)
@@ -76,6 +80,10 @@ impl Tables {
         self.remove_all::<FlowKey<Ip6>, FlowReference>(maps::FLOW_KEYS6)?;
         self.remove_all::<FragmentKey<Ip4>, FragmentPorts>(maps::FRAGMENTS4)?;
         self.remove_all::<FragmentKey<Ip6>, FragmentPorts>(maps::FRAGMENTS6)?;
+        self.remove_all::<u32, Members>(maps::MEMBERS)?;
+        self.remove_all::<DirectPort<Ip4>, u32>(maps::DIRECT_PORTS4)?;
+        self.remove_all::<DirectPort<Ip6>, u32>(maps::DIRECT_PORTS6)?;
+        self.remove_all::<u32, SourceAddress>(maps::NETWORK_SOURCES)?;
         self.remove_all::<u32, SourceAddress>(maps::SOURCES)?;
         self.remove_subnets::<AllowedSource<Ip4>>(maps::ALLOWED4)?;
         self.remove_subnets::<AllowedSource<[u32; 4]>>(maps::ALLOWED6)?;
@@ -84,9 +92,11 @@ impl Tables {
         self.zero(maps::FLOWS4, [0_u8; size_of::<Flow<Ip4>>()])?;
         self.zero(maps::FLOWS6, [0_u8; size_of::<Flow<Ip6>>()])?;
         let (mut endpoints, mut counts) = (self.array(maps::ENDPOINTS)?, self.array::<u64>(maps::FLOW_COUNTS)?);
+        let mut told = self.array::<u64>(maps::ERRORS_TOLD)?;
         for slot in 0..SLOTS {
             endpoints.set(slot, Endpoint::default(), 0)?;
             counts.set(slot, 0, 0)?;
+            told.set(slot, 0, 0)?;
         }
         self.clear_counters()
     }

@@ -9,6 +9,7 @@ mod maps;
 mod object;
 mod probe;
 mod publications;
+mod reach;
 
 pub use attach::{Attachment, is_hooked};
 pub use flows::FlowEnd;

@@ -187,7 +187,7 @@ fn load_program<'a>(name: &'static str, program: Option<&'a mut Program>) -> Res
 }
 
 /// Name, key size and value size of each map whose layout could change.
-fn layouts() -> [(&'static str, u32, u32); 19] {
+fn layouts() -> [(&'static str, u32, u32); 24] {
     use netctl_common::abi::*;
     fn of<K, V>(name: &'static str) -> (&'static str, u32, u32) {
         (name, size_of::<K>() as u32, size_of::<V>() as u32)
@@ -207,6 +207,11 @@ fn layouts() -> [(&'static str, u32, u32); 19] {
         of::<FragmentKey<Ip6>, FragmentPorts>(maps::FRAGMENTS6),
         of::<u32, FragmentKey<Ip4>>(maps::FRAGMENT_RING4),
         of::<u32, FragmentKey<Ip6>>(maps::FRAGMENT_RING6),
+        of::<u32, Members>(maps::MEMBERS),
+        of::<DirectPort<Ip4>, u32>(maps::DIRECT_PORTS4),
+        of::<DirectPort<Ip6>, u32>(maps::DIRECT_PORTS6),
+        of::<u32, SourceAddress>(maps::NETWORK_SOURCES),
+        of::<u32, u64>(maps::ERRORS_TOLD),
         of::<CounterKey, Counter>(maps::VERDICTS),
         of::<u32, Traffic>(maps::TRAFFIC),
         of::<u32, SourceAddress>(maps::SOURCES),

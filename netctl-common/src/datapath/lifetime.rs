@@ -1,0 +1,72 @@
+//! How long a flow is kept without a packet.
+
+use crate::abi::FlowState;
+use crate::wire::icmp::{ICMP4, ICMP6};
+use crate::wire::transport::{TCP, UDP};
+
+/// Bits of [`FlowState::tcp`]: what has been seen of a connection.
+pub mod tcp_seen {
+    /// The initiator has acknowledged the responder.
+    pub const ESTABLISHED: u32 = 1;
+    /// The initiator has no more data.
+    pub const INITIATOR_FIN: u32 = 1 << 1;
+    /// The responder has no more data.
+    pub const RESPONDER_FIN: u32 = 1 << 2;
+    /// Either side has reset the connection.
+    pub const RESET: u32 = 1 << 3;
+}
+
+/// Timeouts in seconds, those of nf_conntrack (Documentation/networking/nf_conntrack-sysctl.rst).
+mod timeout {
+    pub const TCP_OPENING: u32 = 120;
+    pub const TCP_HALF_OPEN: u32 = 60;
+    pub const TCP_ESTABLISHED: u32 = 432_000;
+    pub const TCP_CLOSING: u32 = 120;
+    pub const TCP_RESET: u32 = 10;
+    pub const UDP_ONE_WAY: u32 = 30;
+    pub const UDP_BOTH_WAYS: u32 = 120;
+    pub const ICMP: u32 = 30;
+    pub const OTHER: u32 = 600;
+}
+
+/// Whether a connection is at its end.
+#[inline(always)]
+pub fn closing(bits: u32) -> bool {
+    let both = tcp_seen::INITIATOR_FIN | tcp_seen::RESPONDER_FIN;
+    bits & tcp_seen::RESET != 0 || bits & both == both
+}
+
+/// Whether the flow has been silent for too long.
+#[inline(always)]
+pub fn has_expired(state: &FlowState, protocol: u8, now: u32) -> bool {
+    let initiator = state.initiator_seen.load();
+    let responder = state.responder_seen.load();
+    let last = if (initiator.wrapping_sub(responder) as i32) > 0 { initiator } else { responder };
+    let silent = now.wrapping_sub(last);
+    // A clock that another CPU has read later is not an age.
+    (silent as i32) > 0 && silent > lifetime(protocol, state.tcp.load(), responder != 0)
+}
+
+/// For how many seconds of silence a flow is kept.
+#[inline(always)]
+fn lifetime(protocol: u8, tcp: u32, answered: bool) -> u32 {
+    if protocol == TCP {
+        if tcp & tcp_seen::RESET != 0 {
+            timeout::TCP_RESET
+        } else if tcp & (tcp_seen::INITIATOR_FIN | tcp_seen::RESPONDER_FIN) != 0 {
+            timeout::TCP_CLOSING
+        } else if tcp & tcp_seen::ESTABLISHED != 0 {
+            timeout::TCP_ESTABLISHED
+        } else if answered {
+            timeout::TCP_HALF_OPEN
+        } else {
+            timeout::TCP_OPENING
+        }
+    } else if protocol == UDP {
+        if answered { timeout::UDP_BOTH_WAYS } else { timeout::UDP_ONE_WAY }
+    } else if protocol == ICMP4 || protocol == ICMP6 {
+        timeout::ICMP
+    } else {
+        timeout::OTHER
+    }
+}
