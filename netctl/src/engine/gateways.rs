@@ -1,11 +1,11 @@
 //! What leads out of a container: the default routes, the routes of those that speak from another of its addresses, and the
 //! ports, which are published to the endpoint that leads out.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Engine, Error, Result, reach::at_own_address};
+use super::{Engine, Error, Result};
 use crate::{
     kernel::{MAIN_TABLE, Netlink, Netns, Route, SourceRule, index_of},
     model::{Candidate, Container, Endpoint, Network, PortSpec, Published, Status, leader},
@@ -34,17 +34,37 @@ impl Engine {
         let mut ports = Vec::new();
         for endpoint in endpoints.iter_mut() {
             let published = std::mem::take(&mut endpoint.published);
-            // Those of a routed network are at addresses of its own, and are no other's.
-            ports.extend(published.into_iter().filter(|port| !endpoint.publishes_itself(port)));
+            let (own, of_host) = published.into_iter().partition(|port| endpoint.publishes_itself(port));
+            endpoint.published = own;
+            ports.extend::<Vec<_>>(of_host);
         }
         ports.extend(self.plan_new_ports(container, leading_networks(&candidates), &ports)?);
         for port in ports {
-            let place = leader(&candidates, port.host_ip.is_ipv6());
-            if let Some(place) = place
-                && let Some(endpoint) = endpoints.get_mut(place)
+            let ipv6 = port.host_ip.is_ipv6();
+            if let Some(place) = leader(&candidates, ipv6)
+                && let (Some(endpoint), Some(network)) = (endpoints.get_mut(place), networks.get(place))
+                && !network.is_routed(ipv6)
             {
-                let is_routed = networks.get(place).is_some_and(|network| network.is_routed(port.host_ip.is_ipv6()));
-                endpoint.published.push(if is_routed { at_own_address(endpoint, port) } else { port });
+                endpoint.published.push(port);
+            }
+        }
+        for (endpoint, network) in endpoints.iter_mut().zip(&networks) {
+            self.plan_own_ports(container, endpoint, network)?;
+        }
+        Ok(())
+    }
+
+    /// The ports of routed families: at the container's own address, wherever it has one. The host has no part in them.
+    fn plan_own_ports(&self, container: &Container, endpoint: &mut Endpoint, network: &Network) -> Result<()> {
+        for address in endpoint.addresses().collect::<Vec<_>>() {
+            let ipv6 = address.is_ipv6();
+            if !network.is_routed(ipv6) || endpoint.published.iter().any(|port| port.host_ip == address) {
+                continue;
+            }
+            for spec in suitable(&container.ports, !ipv6, ipv6) {
+                let rule = if spec.from.is_empty() { 0 } else { self.next_number("rule")? };
+                let (port, protocol, from) = (spec.port, spec.protocol, spec.from);
+                endpoint.published.push(Published { host_ip: address, host_port: port, port, protocol, from, rule });
             }
         }
         Ok(())
@@ -59,43 +79,12 @@ impl Engine {
     ) -> Result<Vec<Published>> {
         let [leader4, leader6] = leaders;
         let is_held = |ipv6: bool| held.iter().any(|port| port.host_ip.is_ipv6() == ipv6);
-        let gained4 = leader4.filter(|_| !is_held(false));
-        let gained6 = leader6.filter(|_| !is_held(true));
+        let gained4 = leader4.filter(|network| !network.is_routed(false) && !is_held(false));
+        let gained6 = leader6.filter(|network| !network.is_routed(true) && !is_held(true));
         let is_new = container.state.status != Status::Running;
         if let (Some(_), true) = (leader4.or(leader6), is_new) {
             check_families(&container.ports, leader4.is_some(), leader6.is_some())?;
         }
-        let (translated4, translated6) =
-            (gained4.filter(|network| !network.is_routed(false)), gained6.filter(|network| !network.is_routed(true)));
-        let mut planned = self.plan_host_ports(container, translated4, translated6, held)?;
-        for (network, ipv6) in [(gained4, false), (gained6, true)] {
-            if let Some(network) = network.filter(|network| network.is_routed(ipv6)) {
-                let ports = suitable(&network.publications(&container.ports), !ipv6, ipv6);
-                planned.extend(self.plan_own_ports(&ports, ipv6)?);
-            }
-        }
-        Ok(planned)
-    }
-
-    /// The ports of a routed family: the host has no part in them.
-    fn plan_own_ports(&self, ports: &[PortSpec], ipv6: bool) -> Result<Vec<Published>> {
-        let host_ip = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
-        let own = |spec: &PortSpec| {
-            let rule = if spec.from.is_empty() { 0 } else { self.next_number("rule")? };
-            let (port, protocol, from) = (spec.port, spec.protocol, spec.from.clone());
-            Ok(Published { host_ip, host_port: port, port, protocol, from, rule })
-        };
-        ports.iter().map(own).collect()
-    }
-
-    /// The publications of families whose addresses are translated.
-    fn plan_host_ports(
-        &self,
-        container: &Container,
-        gained4: Option<&Network>,
-        gained6: Option<&Network>,
-        held: &[Published],
-    ) -> Result<Vec<Published>> {
         match (gained4, gained6) {
             (Some(network), Some(other)) if network.id == other.id => {
                 self.plan_ports(&suitable(&network.publications(&container.ports), true, true), true, true)

@@ -184,9 +184,11 @@ impl Engine {
 
     /// Ports of an endpoint that leaves go to the one that leads out after it.
     fn hand_over_ports(&self, left: &Container, leaving: &[Endpoint], staying: &mut [Endpoint]) -> Result<()> {
-        let ports = leaving.iter().flat_map(|endpoint| endpoint.published.iter().cloned());
         if let Some(first) = staying.first_mut() {
-            first.published.extend(ports);
+            for endpoint in leaving {
+                let of_host = endpoint.published.iter().filter(|port| !endpoint.publishes_itself(port));
+                first.published.extend(of_host.cloned());
+            }
         }
         self.plan_publications(left, staying)
     }

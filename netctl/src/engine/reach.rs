@@ -94,10 +94,3 @@ fn own_ports(endpoint: &Endpoint) -> impl Iterator<Item = (IpAddr, &Published)> 
         Some((own, published))
     })
 }
-
-/// A routed family's published port: it is the container's own, at its own address.
-pub(super) fn at_own_address(endpoint: &Endpoint, published: Published) -> Published {
-    let ipv6 = published.host_ip.is_ipv6();
-    let own = endpoint.addresses().find(|address| address.is_ipv6() == ipv6);
-    Published { host_ip: own.unwrap_or(published.host_ip), host_port: published.port, ..published }
-}

@@ -6,10 +6,13 @@ use std::{
 };
 
 use anyhow::Result;
+use netctl_common::testkit::{GATEWAY_MAC, datagram};
 use netctl_tests::harness::{CLIENT4, CLIENT6, HOST4, Host, wait};
 
 use crate::counters::{drops, moves};
-use crate::topology::{Container, PORT, Place, ask_again, connect, exchange, network, shout, udp, whoami};
+use crate::topology::{
+    Container, DEADLINE, PORT, Place, ask_again, connect, exchange, network, send_frames, shout, udp, whoami,
+};
 
 /// Half of the table, which is what one container may hold, rounded down.
 const QUOTA: usize = 7;
@@ -67,4 +70,34 @@ fn a_full_table_refuses_by_name_and_keeps_what_it_has_until_it_expires() -> Resu
     assert!(answer.ends_with("again"));
     assert!(host.processes()?.is_empty(), "no process took part");
     host.finish()
+}
+
+#[test]
+fn when_the_masquerade_ports_towards_a_peer_run_out_new_flows_are_refused_by_name() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    let greedy = Container::idle(&host, "web", "greedy", &[])?;
+    let second = Container::idle(&host, "web", "second", &[])?;
+    let _server = whoami(&host.client)?;
+    let _silent = host.client.inside(|| UdpSocket::bind((CLIENT4, 9)))??;
+    // More flows than there are ports, to one socket.
+    let own = greedy.ip4.to_string();
+    let frames: Vec<_> =
+        (1..=20_000).map(|port| datagram(&own, CLIENT4).udp(port, 9).between(greedy.mac, GATEWAY_MAC)).collect();
+    send_frames(&greedy, "eth0", &frames)?;
+    let refused = || anyhow::Ok(drops(&host, Some("greedy"))?.get("ports_exhausted").copied().unwrap_or_default());
+    wait::until(DEADLINE, "a verdict on every packet", || {
+        Ok(greedy.stat("tx_packets")? + refused()? >= frames.len() as u64)
+    })?;
+    assert!(refused()? >= 20_000 - 16_384, "{} were refused", refused()?);
+    assert!(greedy.stat("connections")? > 10_000, "and many were not");
+    // Other sockets of that peer have all ports for themselves.
+    assert_eq!(exchange_from(&second)?, HOST4);
+    assert_eq!(exchange_from(&greedy)?, HOST4);
+    host.finish()
+}
+
+fn exchange_from(container: &Container<'_>) -> Result<String> {
+    let answer = container.inside(|| -> Result<_> { Ok(exchange(&udp(CLIENT4.parse()?, PORT)?, b"?")?) })??;
+    Ok(answer.split(' ').next().unwrap_or_default().to_owned())
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use netctl_tests::harness::{CLIENT4, CLIENT6, HOST4, HOST6, Host, Namespace};
 
 use crate::counters::moves;
-use crate::topology::{Container, PORT, network, seen, shout, whoami};
+use crate::topology::{Container, PORT, ask_again, connect, network, seen, shout, whoami};
 
 const MODE4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
 const MODE6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
@@ -91,6 +91,39 @@ fn a_routed_network_is_reached_at_its_published_ports_and_keeps_its_addresses() 
             host.client.sh(&format!("curl -s -g -m 0.3 http://{to} || true"))
         })?;
     }
+    host.finish()
+}
+
+/// As with Docker, a routed network needs not be the one that leads out of the container.
+#[test]
+fn a_routed_network_serves_where_another_leads_out() -> Result<()> {
+    let host = host_with_routes()?;
+    network(&host, "routed", 1, &["-o", &format!("{MODE4}=routed"), "-o", &format!("{MODE6}=routed")])?;
+    network(&host, "nat", 2, &[])?;
+    let server = Container::whoami(&host, "nat", "server", &["-p", "8080:7000", "-p", "8080:7000/udp"])?;
+    host.ok(&["network", "connect", "routed", "server"])?;
+    let shape = host.json(&["inspect", "server"])?;
+    let text = |key: &str| {
+        let found =
+            shape.pointer(&format!("/0/NetworkSettings/Networks/routed/{key}")).and_then(|value| value.as_str());
+        found.unwrap_or_default().parse::<IpAddr>()
+    };
+    let own = [text("IPAddress")?, text("GlobalIPv6Address")?];
+    moves(&host, Some("server"), &[], || {
+        for ((own, client), published) in own.into_iter().zip(outside()?).zip(published(8080)?) {
+            // A UDP server that binds no address would answer from the one that leads out.
+            let answer = ask_again(&connect(&host.client, SocketAddr::new(own, PORT))?, b"tcp")?;
+            assert!(answer.starts_with(&format!("{client} ")), "at its own address: {answer}");
+            host.client.sh(&format!("ping -q -c 1 -W 5 {own}"))?;
+            assert_eq!(seen(&host.client, published)?, client, "at the host's address");
+        }
+        Ok(())
+    })?;
+    host.ok(&["network", "disconnect", "routed", "server"])?;
+    moves(&host, None, &[("not_published", 2)], || {
+        own.into_iter().try_for_each(|own| shout(&host.client, SocketAddr::new(own, PORT)))
+    })?;
+    drop(server);
     host.finish()
 }
 

@@ -20,3 +20,4 @@ mod several_networks;
 mod sources;
 mod survival;
 mod topology;
+mod unusual_packets;
