@@ -207,7 +207,7 @@ impl Engine {
                 self.store.phased_endpoints_of(id)?.into_iter().partition(|(_, phase)| *phase != Phase::Ready);
             let staying: Vec<_> = staying.into_iter().map(|(endpoint, _)| endpoint).collect();
             // A port is led to its new endpoint before the old one goes.
-            staying.iter().try_for_each(|endpoint| self.publish(endpoint))?;
+            staying.iter().try_for_each(|endpoint| self.publish_what_is_free(endpoint))?;
             for (endpoint, _) in leaving {
                 self.remove_endpoint(&endpoint)?;
             }
@@ -219,6 +219,24 @@ impl Engine {
         }
         failpoint("endpoints.settled");
         Ok(self.store.set_meta(UNSETTLED, "")?)
+    }
+
+    /// A port that somebody has taken since it was planned is not published; the container is on its network all the same.
+    fn publish_what_is_free(&self, endpoint: &Endpoint) -> Result<()> {
+        let Err(error) = self.publish(endpoint) else {
+            return Ok(());
+        };
+        tracing::warn!("{error}");
+        let maps = self.plane().maps();
+        let mut free = Endpoint { published: Vec::new(), ..endpoint.clone() };
+        for port in &endpoint.published {
+            let is_ours = maps.is_published(port.host_ip, port.host_port, port.protocol.number())?;
+            if is_ours || self.claim(port.host_ip, port.host_port, port.protocol).is_ok() {
+                free.published.push(port.clone());
+            }
+        }
+        self.store.update(&free)?;
+        self.publish(&free)
     }
 
     /// A client that goes on by UDP is led to where the port is now. TCP connections go on where they are.

@@ -304,6 +304,28 @@ fn a_container_is_connected_or_not_connected() -> Result<()> {
 }
 
 #[test]
+fn a_port_that_is_taken_while_nobody_can_tell_keeps_no_command_from_its_work() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["network", "create", "--internal", "vault"])?;
+    host.ok(&["network", "create", "web"])?;
+    run(&host, &["--name", "server", "--network", "vault", "-p", "8080:80", "-p", "8081:80"], &SERVER)?;
+    let connect = ["network", "connect", "web", "server"];
+    host.command(&connect)?.env("NETCTL_FAILPOINT", "connect.ready").output()?;
+    let taken = host.host.inside(|| std::net::TcpListener::bind("0.0.0.0:8081"))??;
+    let ended = host.netctl(&["port", "server"])?;
+    ensure!((ended.code, ended.stdout.as_str()) == (0, "80/tcp -> 0.0.0.0:8080\n"), "{ended:?}");
+    is_reached(&host)?;
+    ensure!(ended.stderr.contains("0.0.0.0:8081/tcp is already bound by a process of the host"), "{ended:?}");
+    fetch(&host.host, &format!("http://{}/", host.address("server", "web", "IPAddress")?))?;
+    drop(taken);
+    host.ok(&["network", "disconnect", "web", "server"])?;
+    host.ok(&connect)?;
+    is_reached(&host)?;
+    fetch(&host.client, &format!("http://{HOST4}:8081/"))?;
+    host.finish()
+}
+
+#[test]
 fn the_data_plane_is_loaded_or_not_loaded() -> Result<()> {
     let host = Host::new()?;
     let unload = || host.ok(&["dataplane", "unload"]).map(drop);
