@@ -156,6 +156,25 @@ fn the_host_has_no_address_on_an_isolated_network() -> Result<()> {
 }
 
 #[test]
+fn a_container_of_a_routed_network_reaches_ports_that_others_publish() -> Result<()> {
+    let host = Host::new()?;
+    create(&host, &["--ipv6"], "servers")?;
+    let modes =
+        ["com.docker.network.bridge.gateway_mode_ipv4=routed", "com.docker.network.bridge.gateway_mode_ipv6=routed"];
+    create(&host, &["--ipv6", "-o", modes[0], "-o", modes[1]], "routed")?;
+    create(&host, &["--ipv6"], "translated")?;
+    run(&host, &["--name", "server", "--network", "servers", "-p", "8080:80"], &SERVER)?;
+    fetch(&host.client, &format!("http://{HOST4}:8080/"))?;
+    for network in ["routed", "translated"] {
+        for address in [HOST4, &format!("[{HOST6}]")] {
+            let url = format!("http://{address}:8080/");
+            host.ok(&["run", "--rm", "--network", network, "--", "curl", "-sfg", "-m", "5", "-o", "/dev/null", &url])?;
+        }
+    }
+    host.finish()
+}
+
+#[test]
 fn interfaces_have_the_mtu_that_was_chosen() -> Result<()> {
     let host = Host::new()?;
     create(&host, &["-o", "com.docker.network.driver.mtu=1400", "-o", NAME], "web")?;
