@@ -114,6 +114,7 @@ impl Engine {
                 }
             }
         }
+        self.open_to_trusted()?;
         self.tell_addresses()
     }
 

@@ -9,6 +9,7 @@ use super::{Engine, Result, held_ports::publication};
 use crate::{
     kernel::index_of,
     model::{Endpoint, GatewayMode, Network, Published},
+    store::Phase,
 };
 
 /// The flags of a slot that a network's gateway modes stand for.
@@ -70,6 +71,18 @@ impl Engine {
             let number = published.protocol.number();
             for ifindex in network.trusted_interfaces().filter_map(index_of) {
                 maps.open_port(address, published.port, number, ifindex, endpoint.generation)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens ports to interfaces that networks trust and that have come meanwhile.
+    pub(super) fn open_to_trusted(&self) -> Result<()> {
+        for (endpoint, phase) in self.store.all::<Endpoint>()? {
+            let network = self.store.find::<Network>(endpoint.network.as_str())?;
+            let trusting = network.filter(|network| network.trusted_interfaces().next().is_some());
+            if let (Some(network), Phase::Ready) = (trusting, phase) {
+                self.open_ports(&endpoint, &network)?;
             }
         }
         Ok(())

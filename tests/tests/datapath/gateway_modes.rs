@@ -161,7 +161,7 @@ fn published_ports_are_reached_directly_through_trusted_interfaces_alone() -> Re
     let host = host_with_routes()?;
     let second = second_uplink(&host)?;
     second.sh("ip route add 172.31.0.0/16 via 198.18.5.1; ip -6 route add fd77::/16 via fd00:5::1")?;
-    network(&host, "web", 1, &["-o", "com.docker.network.bridge.trusted_host_interfaces=uplink"])?;
+    network(&host, "web", 1, &["-o", "com.docker.network.bridge.trusted_host_interfaces=uplink:late"])?;
     let server = Container::whoami(&host, "web", "server", &["-p", "8080:7000", "-p", "8080:7000/udp"])?;
     let bare = Container::whoami(&host, "web", "bare", &[])?;
     for (to, client) in server.sockets().into_iter().zip(outside()?) {
@@ -172,6 +172,15 @@ fn published_ports_are_reached_directly_through_trusted_interfaces_alone() -> Re
         bare.sockets().into_iter().try_for_each(|to| shout(&host.client, to))?;
         server.sockets().into_iter().try_for_each(|to| shout(&host.client, SocketAddr::new(to.ip(), 7001)))
     })?;
+    let late = Namespace::new("late")?;
+    host.host.connect_veth("late", &late, "outside")?;
+    host.host.sh("ip addr add 198.18.6.1/24 dev late; ip -6 addr add fd00:6::1/64 dev late nodad")?;
+    late.sh("ip addr add 198.18.6.2/24 dev outside; ip -6 addr add fd00:6::2/64 dev outside nodad
+         ip route add 172.31.0.0/16 via 198.18.6.1; ip -6 route add fd77::/16 via fd00:6::1")?;
+    host.ok(&["dataplane", "load"])?;
+    for (to, client) in server.sockets().into_iter().zip(["198.18.6.2", "fd00:6::2"]) {
+        assert_eq!(seen(&late, to)?.to_string(), client, "through one that came later");
+    }
     host.ok(&["rm", "-f", "server"])?;
     moves(&host, None, &[("not_published", 2)], || {
         server.sockets().into_iter().try_for_each(|to| shout(&host.client, to))
