@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of this project that no compiler knows. It reads files and changes none.
 
 mod documents;
+mod parity;
 mod sources;
 
 use std::fs;
@@ -20,11 +21,13 @@ const MACHINE_PATHS: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/")];
 /// If there is any, or git cannot list the files.
 pub fn run() -> anyhow::Result<()> {
     let files = files()?;
-    let mut breaches = Vec::new();
-    for path in &files {
-        // What is not text holds nothing to check, and what is listed but gone is about to be committed as such.
-        let Ok(text) = fs::read_to_string(path) else { continue };
-        let found = breaches_in(path, &text);
+    // What is not text holds nothing to check, and what is listed but gone is about to be committed as such.
+    let texts: Vec<(&Path, String)> =
+        files.iter().filter_map(|path| Some((path.as_path(), fs::read_to_string(path).ok()?))).collect();
+    let texts: Vec<(&Path, &str)> = texts.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let mut breaches = parity::breaches(&texts);
+    for (path, text) in &texts {
+        let found = breaches_in(path, text);
         breaches.extend(found.into_iter().map(|breach| format!("{}:{breach}", path.display())));
     }
     for breach in &breaches {
