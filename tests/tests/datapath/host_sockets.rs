@@ -79,6 +79,28 @@ fn a_port_published_on_one_address_is_found_there_only() -> Result<()> {
 }
 
 #[test]
+fn a_port_published_on_a_loopback_address_is_out_of_containers_reach() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    network(&host, "other", 2, &[])?;
+    let server = Container::whoami(&host, "web", "server", &["-p", "127.0.0.1:8080:7000", "-p", "[::1]:8080:7000"])?;
+    let stranger = Container::idle(&host, "other", "stranger", &[])?;
+    assert_eq!(seen_by_tcp(&host, "127.0.0.1")?, server.gateway4);
+    for address in ["127.0.0.1", "::1", HOST4, HOST6, &stranger.gateway4, &stranger.gateway6, &server.gateway4] {
+        let to = at(address, 8080)?;
+        let answer = stranger.inside(|| TcpStream::connect_timeout(&to, DEADLINE).map(drop))?;
+        ensure!(answer.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused), "{to} leads nowhere");
+    }
+    host.finish()
+}
+
+/// Whom the server at port 8080 of an address sees, asked by the host.
+fn seen_by_tcp(host: &Host, address: &str) -> Result<String> {
+    let answer = ask_again(&connect(&host.host, at(address, 8080)?)?, b"who")?;
+    Ok(answer.split(' ').next().unwrap_or_default().to_owned())
+}
+
+#[test]
 fn a_program_of_the_host_is_told_the_peer_that_it_asked_for() -> Result<()> {
     let host = Host::new()?;
     network(&host, "web", 1, &[])?;

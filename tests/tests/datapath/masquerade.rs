@@ -7,11 +7,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use netctl_tests::harness::{CLIENT4, CLIENT6, Capture, HOST4, HOST6, Host};
+use netctl_tests::harness::{CLIENT4, CLIENT6, Capture, Child, HOST4, HOST6, Host, wait};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket};
 
 use crate::counters::{Drops, drops, moves};
-use crate::topology::{Container, DEADLINE, PORT, Place, ask_again, exchange, network, seen, udp, whoami};
+use crate::topology::{self, Container, DEADLINE, PORT, Place, ask_again, exchange, network, seen, shout, udp, whoami};
 
 #[test]
 fn the_world_sees_the_hosts_address() -> Result<()> {
@@ -77,6 +77,39 @@ fn connect_from(own: SocketAddr, to: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::from(fd);
     stream.set_read_timeout(Some(DEADLINE))?;
     Ok(stream)
+}
+
+/// Binds every masquerade port towards one socket outside.
+const HOLD: &str = "
+import resource, signal, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+held = []
+for port in range(16384, 32768):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(('0.0.0.0', port))
+    s.connect((sys.argv[1], int(sys.argv[2])))
+    held.append(s)
+print('ready', flush=True)
+signal.pause()
+";
+
+#[test]
+fn a_port_that_the_host_itself_uses_towards_a_peer_is_no_containers() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    let container = Container::idle(&host, "web", "inside", &[])?;
+    let _server = whoami(&host.client)?;
+    let mut holder = Child::spawn(host.host.command("python3")?.args(["-c", HOLD, CLIENT4, &PORT.to_string()]))?;
+    wait::until(DEADLINE, "the host's sockets", || Ok(holder.stdout()?.contains("ready")))?;
+    let to = SocketAddr::new(CLIENT4.parse()?, PORT);
+    shout(&container, to)?;
+    wait::until(DEADLINE, "the refusal", || Ok(drops(&host, Some("inside"))?.contains_key("ports_exhausted")))?;
+    let by_tcp = ask_again(&topology::connect(&container, to)?, b"tcp")?;
+    assert!(by_tcp.starts_with(&format!("{HOST4} ")), "TCP has ports of its own: {by_tcp}");
+    holder.stop()?;
+    let answer = container.inside(|| anyhow::Ok(exchange(&udp(to.ip(), to.port())?, b"udp")?))??;
+    assert!(answer.starts_with(&format!("{HOST4} ")), "and now there are ports again: {answer}");
+    host.finish()
 }
 
 #[test]
