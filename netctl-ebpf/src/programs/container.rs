@@ -2,7 +2,7 @@
 
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, programs::TcContext};
 use netctl_common::{
-    abi::{Mac, OUTSIDE, Reason, endpoint_flags},
+    abi::{Mac, OUTSIDE, Reason, endpoint_flags, maps::stage::CONTAINER_REFUSAL},
     datapath::{Parsed, V4, V6, Verdict, action, neighbour, pipeline},
     wire::ethernet::{self, Ethernet},
 };
@@ -10,8 +10,9 @@ use netctl_common::{
 use crate::{
     io::Frame,
     maps::{ENDPOINTS, INTERFACES},
+    stages::go_on,
     tables::Maps,
-    verdict::{self, Answers, Hook},
+    verdict::{self, Answers, Hook, stage},
 };
 
 /// Ethernet, IPv6 and the first bytes of TCP.
@@ -35,6 +36,30 @@ pub fn sender(context: &TcContext) -> Result<(u32, Ethernet), i32> {
     match frame.load_constant::<0, Ethernet>() {
         Some(header) => Ok((slot, header)),
         None => Err(verdict::drop(&frame, hook, Reason::Malformed)),
+    }
+}
+
+/// Runs a stage that prepares what the first one lacked, and the first one again.
+#[inline(always)]
+pub fn prepare_and_follow(
+    context: &TcContext,
+    prepare4: impl FnOnce(&TcContext, u32) -> i32,
+    prepare6: impl FnOnce(&TcContext, u32) -> i32,
+) -> i32 {
+    let (slot, header) = match sender(context) {
+        Ok(found) => found,
+        Err(done) => return done,
+    };
+    let hook = Hook::container(slot);
+    let is_ipv4 = header.ethertype == ethernet::TYPE_IPV4;
+    let prepared = if is_ipv4 { prepare4(context, slot) } else { prepare6(context, slot) };
+    if prepared != stage::FOLLOW {
+        return prepared;
+    }
+    let mac = header.source();
+    match if is_ipv4 { ipv4(context, slot, mac) } else { ipv6(context, slot, mac) } {
+        stage::REFUSE => go_on(context, hook, CONTAINER_REFUSAL),
+        done => verdict::settled(context, hook, done),
     }
 }
 
