@@ -62,6 +62,18 @@ impl Expected {
 }
 
 impl Fixture {
+    /// A packet at a hook that becomes exactly `expected`.
+    pub fn becoming(
+        description: &'static str,
+        (hook, packet): (Hook, Vec<u8>),
+        prepare: fn(&mut World),
+        (expect_action, expect_reason): (u32, Reason),
+        expected: Vec<u8>,
+    ) -> Self {
+        let expect_packet = Expected::Bytes(expected);
+        Self { description, hook, prepare, packet, expect_action, expect_reason, expect_packet }
+    }
+
     /// The world that the packet meets.
     pub fn world(&self) -> World {
         let mut world = World::new();
