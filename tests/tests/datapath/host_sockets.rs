@@ -153,9 +153,18 @@ fn a_socket_that_has_bound_a_loopback_address_is_not_led() -> Result<()> {
     let host = Host::new()?;
     network(&host, "web", 1, &[])?;
     let _server = Container::whoami(&host, "web", "server", &PUBLISHED)?;
-    for (own, address) in [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
-        let script = format!("curl -g -s -m 5 --interface {own} http://{address}:8080/ || echo ended with $?");
-        assert_eq!(host.host.sh(&script)?.trim_end(), "ended with 7", "connection refused at {address}");
+    for own in ["127.0.0.1", "::1"] {
+        let connect = format!("import socket; socket.create_connection(('{own}', 8080), 5, ('{own}', 0))");
+        let end = host.host.sh(&format!("python3 -c \"{connect}\" 2>&1 | tail -n 1"))?;
+        ensure!(end.contains("ConnectionRefusedError"), "by TCP at {own}: {end}");
+        let answer = host.host.inside(|| -> std::io::Result<usize> {
+            let socket = UdpSocket::bind((own, 0))?;
+            socket.set_read_timeout(Some(DEADLINE))?;
+            socket.connect((own, 8080))?;
+            socket.send(b"anybody")?;
+            socket.recv(&mut [0; 8])
+        })?;
+        ensure!(answer.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused), "by UDP at {own}");
     }
     host.finish()
 }
