@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions, TryLockError},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -60,26 +61,38 @@ fn stand_alone(dirs: &Dirs, automatic: bool) -> Result<Option<File>> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) if automatic => return Ok(None),
         Err(TryLockError::WouldBlock) => {
-            let text = fs::read_to_string(dirs.serve_pid()).unwrap_or_default();
-            let mut words = text.split_whitespace();
-            let pid = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
-            if words.nth(1) != Some("automatic") || pid == 0 {
-                return Err(Error::ServeRuns(pid));
-            }
-            // The one by hand takes the automatic one's place.
-            let _ = nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(pid.cast_signed()),
-                nix::sys::signal::Signal::SIGTERM,
-            );
+            dismiss_automatic(dirs)?;
             file.lock().map_err(Error::file("lock", &path))?;
         }
         Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
     }
     let pid: u32 = std::process::id();
     let how = if automatic { "automatic" } else { "by-hand" };
-    let line = format!("{pid} {} {how}\n", start_time(pid).unwrap_or(0));
-    fs::write(dirs.serve_pid(), line).map_err(Error::file("write", dirs.serve_pid()))?;
+    replace(&dirs.serve_pid(), &format!("{pid} {} {how}\n", start_time(pid).unwrap_or(0)))?;
     Ok(Some(file))
+}
+
+/// Ends the automatic one that holds the lock: one by hand takes its place.
+///
+/// # Errors
+/// Where the one that holds the lock was started by hand.
+fn dismiss_automatic(dirs: &Dirs) -> Result<()> {
+    let text = fs::read_to_string(dirs.serve_pid()).unwrap_or_default();
+    let mut words = text.split_whitespace();
+    let pid = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    if words.nth(1) != Some("automatic") || pid == 0 {
+        return Err(Error::ServeRuns(pid));
+    }
+    // One that has just gone by itself is as good.
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), nix::sys::signal::Signal::SIGTERM);
+    Ok(())
+}
+
+/// Readers find the old text or the new one, never a part.
+fn replace(path: &Path, text: &str) -> Result<()> {
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, text).map_err(Error::file("write", &fresh))?;
+    fs::rename(&fresh, path).map_err(Error::file("write", path))
 }
 
 /// A flood of connections shall not leave the resolver without descriptors for its own questions.
