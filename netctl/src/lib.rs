@@ -1,5 +1,6 @@
 //! netctl's engine as a library: every command is a transaction over it. Not the command line.
 
+pub mod bench;
 pub mod engine;
 pub mod failpoint;
 pub mod ipam;

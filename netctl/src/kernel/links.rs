@@ -79,11 +79,18 @@ impl Netlink {
         self.set_alias(veth.name, veth.alias)
     }
 
-    /// Makes a bridge that will never have a port: a place for addresses.
+    /// Makes a bridge. An engine's never has a port: it is a place for addresses.
     pub fn add_anchor(&self, name: &str, alias: &str, mac: Mac, mtu: u32) -> Result<()> {
         let message = LinkBridge::new(name).down().address(mac.bytes().to_vec()).mtu(mtu).build();
         check("make the link", name, &[EEXIST], self.request(|handle| handle.link().add(message).execute()))?;
         self.set_alias(name, alias)
+    }
+
+    /// Makes a link a port of a bridge.
+    pub fn enslave(&self, port: u32, bridge: u32) -> Result<()> {
+        let message = LinkUnspec::new_with_index(port).controller(bridge).build();
+        let answer = self.request(|handle| handle.link().set(message).execute());
+        check("join to a bridge the link", port.to_string(), &[], answer)
     }
 
     fn set_alias(&self, name: &str, alias: &str) -> Result<()> {

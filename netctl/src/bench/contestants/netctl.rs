@@ -1,0 +1,150 @@
+//! The contestant that this project is: attached namespaces on a network of netctl's, one of them published, made by this very
+//! program with directories of its own.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use serde_json::Value;
+
+use super::{
+    Place, Route, Site, Way,
+    place::run,
+    topology::{CLIENT, CONTAINER_PORT, HOST_PORT, OUTSIDE_PORT, UPLINK, host_and_client},
+};
+use crate::{
+    bench::{Error, Result},
+    engine::Dirs,
+};
+
+const NETWORK: &str = "bench";
+
+/// What differs between the variants that are measured.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Containers besides the two.
+    pub idle_containers: u16,
+    /// Ports published before the one that is measured.
+    pub idle_ports: u16,
+    /// Flow records, where not as many as usual.
+    pub flows: Option<u32>,
+}
+
+/// A host with its containers.
+#[derive(Debug)]
+pub struct Netctl {
+    host: Place,
+    client: Place,
+    first: Place,
+    second: Place,
+    addresses: (Ipv4Addr, Ipv4Addr),
+    idle: Vec<Place>,
+    dirs: Dirs,
+    directory: PathBuf,
+}
+
+impl Netctl {
+    /// Makes the containers; TCP and UDP of the second are published.
+    pub fn new(options: &Options) -> Result<Self> {
+        let (host, client) = host_and_client()?;
+        let (first, second) = (Place::new("first container")?, Place::new("second container")?);
+        let (directory, dirs) = directories()?;
+        let addresses = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
+        let mut site = Self { host, client, first, second, addresses, idle: Vec::new(), dirs, directory };
+        site.build(options)?;
+        Ok(site)
+    }
+
+    fn build(&mut self, options: &Options) -> Result<()> {
+        self.netctl(&["network", "create", "--subnet", "172.30.0.0/16", NETWORK])?;
+        if let Some(flows) = options.flows {
+            self.netctl(&["dataplane", "load", "--flows", &flows.to_string()])?;
+        }
+        for number in 0..options.idle_containers {
+            let place = Place::new("idle container")?;
+            self.attach(&format!("idle{number}"), &place, &[])?;
+            self.idle.push(place);
+        }
+        let idle_ports = (options.idle_ports > 0).then(|| {
+            let (host, container) = (HOST_PORT + 1, CONTAINER_PORT + 1);
+            let more = options.idle_ports - 1;
+            format!("{host}-{}:{container}-{}", host + more, container + more)
+        });
+        let idle: Vec<&str> = idle_ports.iter().flat_map(|ports| ["-p", ports]).collect();
+        self.attach("first", &self.first, &idle)?;
+        let (tcp, udp) = (format!("{HOST_PORT}:{CONTAINER_PORT}"), format!("{HOST_PORT}:{CONTAINER_PORT}/udp"));
+        self.attach("second", &self.second, &["-p", &tcp, "-p", &udp])?;
+        self.addresses = (self.address("first")?, self.address("second")?);
+        Ok(())
+    }
+
+    fn attach(&self, name: &str, place: &Place, ports: &[&str]) -> Result<()> {
+        let path = place.path();
+        let path = path.to_string_lossy();
+        let fixed = ["attach", "--name", name, "--netns", &path, "--network", NETWORK];
+        self.netctl(&[fixed.as_slice(), ports].concat()).map(drop)
+    }
+
+    fn address(&self, container: &str) -> Result<Ipv4Addr> {
+        let text = self.netctl(&["inspect", container])?;
+        let shape: Value = serde_json::from_str(&text).unwrap_or_default();
+        let address = shape.pointer(&format!("/0/NetworkSettings/Networks/{NETWORK}/IPAddress"));
+        address.and_then(Value::as_str).and_then(|address| address.parse().ok()).ok_or_else(|| Error::Wrong {
+            what: format!("the address of the {container} container"),
+            wanted: "an IPv4 address".to_owned(),
+            found: shape.to_string(),
+        })
+    }
+
+    /// Runs this program with the site's directories on the site's host.
+    pub fn netctl(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = self.host.command("/proc/self/exe");
+        command.args(self.dirs.arguments()).args(arguments);
+        let missing = || Error::NotInstalled { program: "netctl", package: "netctl" };
+        run(&mut command, "", missing).map_err(|error| error.of(&format!("netctl {}", arguments.join(" "))))
+    }
+}
+
+impl Site for Netctl {
+    fn route(&self, way: Way) -> Option<Route> {
+        let (first, second) = self.addresses;
+        let (client, server, listen, target, source) = match way {
+            Way::Local => (&self.first, &self.second, (second, CONTAINER_PORT), (second, CONTAINER_PORT), first),
+            Way::Published => (&self.client, &self.second, (second, CONTAINER_PORT), (UPLINK, HOST_PORT), CLIENT),
+            Way::Outbound => (&self.second, &self.client, (CLIENT, OUTSIDE_PORT), (CLIENT, OUTSIDE_PORT), UPLINK),
+        };
+        let (listen, target) = (SocketAddr::from(listen), SocketAddr::from(target));
+        Some(Route { client: client.clone(), server: server.clone(), listen, target, source })
+    }
+}
+
+impl Drop for Netctl {
+    /// The namespaces take links and hooks with them; what answers names and what is pinned is left to us.
+    fn drop(&mut self) {
+        let serve = fs::read_to_string(self.dirs.serve_pid()).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(pid) = serve {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+        for path in [&self.dirs.bpffs, &self.directory] {
+            if let Err(error) = fs::remove_dir_all(path) {
+                tracing::warn!("{}: {error}", path.display());
+            }
+        }
+    }
+}
+
+/// Directories of no other engine.
+fn directories() -> Result<(PathBuf, Dirs)> {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("netctl-bench-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+    let directory = Path::new("/run").join(&name);
+    fs::create_dir(&directory).map_err(Error::file("make", &directory))?;
+    let resolv_conf = directory.join("resolv.conf");
+    fs::write(&resolv_conf, format!("nameserver {CLIENT}\n")).map_err(Error::file("write", &resolv_conf))?;
+    let bpffs = Path::new("/sys/fs/bpf").join(&name);
+    let dirs = Dirs { state: directory.join("state"), run: directory.join("run"), bpffs, resolv_conf };
+    Ok((directory, dirs))
+}
