@@ -3,13 +3,8 @@
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use netctl_tests::bench::docker_rules::{DockerRules, Flavour, Options};
-use netctl_tests::bench::{Exchange, Pinning, RawVeth, RoundTrips, Route, Slice};
+use anyhow::Result;
 use netctl_tests::harness::{Capture, Child, Namespace, wait};
-
-const SHORT: Slice = Slice { warm_up: Duration::from_millis(2), measured: Duration::from_millis(10) };
-const EXCHANGES: [Exchange; 3] = [Exchange::TcpRoundTrip, Exchange::UdpRoundTrip, Exchange::TcpConnection];
 
 #[test]
 fn a_namespace_goes_with_its_guard() -> Result<()> {
@@ -41,10 +36,10 @@ fn a_failing_script_tells_its_standard_error() -> Result<()> {
 
 #[test]
 fn ipv6_addresses_are_ready_at_once() -> Result<()> {
-    let raw = RawVeth::new()?;
-    let shown = raw.server.sh(&format!("ip -6 addr show dev eth0 to {}", raw.server_v6))?;
+    let (_client, server) = pair()?;
+    let shown = server.sh("ip -6 addr show dev eth0 to fd00:100::2")?;
     assert!(shown.contains("inet6") && !shown.contains("tentative"), "{shown}");
-    raw.server.inside(|| TcpListener::bind((raw.server_v6, 80)))??;
+    server.inside(|| TcpListener::bind("[fd00:100::2]:80"))??;
     Ok(())
 }
 
@@ -63,10 +58,10 @@ fn a_child_is_stopped_with_its_guard() -> Result<()> {
 
 #[test]
 fn a_capture_holds_every_packet_of_its_filter() -> Result<()> {
-    let raw = RawVeth::new()?;
-    let capture = Capture::start(&raw.server, "eth0", "icmp")?;
-    let silent = Capture::start(&raw.server, "eth0", "src net 172.30.0.0/16")?;
-    raw.client.sh("ping -c 20 -i 0.002 198.18.100.2")?;
+    let (client, server) = pair()?;
+    let capture = Capture::start(&server, "eth0", "icmp")?;
+    let silent = Capture::start(&server, "eth0", "src net 172.30.0.0/16")?;
+    client.sh("ping -c 20 -i 0.002 198.18.100.2")?;
     let lines = capture.stop()?;
     assert_eq!(lines.len(), 40, "{lines:#?}");
     assert!(silent.stop()?.is_empty());
@@ -76,10 +71,10 @@ fn a_capture_holds_every_packet_of_its_filter() -> Result<()> {
 /// Regression: tcpdump counts packets from before its filter was set as received, and never writes them.
 #[test]
 fn a_capture_that_starts_amid_other_traffic_ends() -> Result<()> {
-    let raw = RawVeth::new()?;
-    let _traffic = Child::spawn(raw.client.command("ping")?.args(["-f", "198.18.100.2"]))?;
+    let (client, server) = pair()?;
+    let _traffic = Child::spawn(client.command("ping")?.args(["-f", "198.18.100.2"]))?;
     for _ in 0..5 {
-        assert!(Capture::start(&raw.server, "eth0", "tcp")?.stop()?.is_empty());
+        assert!(Capture::start(&server, "eth0", "tcp")?.stop()?.is_empty());
     }
     Ok(())
 }
@@ -90,55 +85,11 @@ fn a_capture_on_a_missing_device_fails() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn every_exchange_works_over_both_families() -> Result<()> {
-    let raw = RawVeth::new()?;
-    for exchange in EXCHANGES {
-        measure_once(exchange, &raw.route_v4(7000))?;
-        measure_once(exchange, &raw.route_v6(7000))?;
-    }
-    Ok(())
-}
-
-/// Regression: the echo of datagrams panicked when it was stopped.
-#[test]
-fn a_server_without_a_client_stops() -> Result<()> {
-    let raw = RawVeth::new()?;
-    for exchange in [Exchange::TcpRoundTrip, Exchange::UdpRoundTrip] {
-        let elsewhere = Route { target: raw.route_v4(7001).target, ..raw.route_v4(7000) };
-        assert!(RoundTrips::open(exchange, &elsewhere, Pinning::default()).is_err());
-    }
-    Ok(())
-}
-
-#[test]
-fn every_exchange_passes_dockers_rules() -> Result<()> {
-    for flavour in [Flavour::Nft, Flavour::Legacy] {
-        let docker = DockerRules::new(&Options { flavour, raw_table: true, idle_ports: 3, ..Options::default() })?;
-        for exchange in EXCHANGES {
-            measure_once(exchange, &docker.local())?;
-            measure_once(exchange, &docker.published())?;
-            measure_once(exchange, &docker.outbound(7000))?;
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn dockers_rules_masquerade_and_guard_the_container() -> Result<()> {
-    let docker = DockerRules::new(&Options { raw_table: true, ..Options::default() })?;
-    let capture = Capture::start(&docker.client, "eth0", "src net 172.30.0.0/16")?;
-    measure_once(Exchange::TcpRoundTrip, &docker.outbound(7000))?;
-    assert_eq!(capture.stop()?, Vec::<String>::new(), "container addresses left the host");
-
-    docker.client.sh("ip route add 172.30.0.0/16 via 198.18.0.1")?;
-    let direct = Route { target: docker.local().target, ..docker.published() };
-    assert!(RoundTrips::open(Exchange::UdpRoundTrip, &direct, Pinning::default()).is_err());
-    Ok(())
-}
-
-fn measure_once(exchange: Exchange, route: &Route<'_>) -> Result<()> {
-    let rate = RoundTrips::open(exchange, route, Pinning::default())?.measure(&SHORT)?;
-    ensure!(rate > 100.0, "{exchange:?} to {}: {rate} operations a second", route.target);
-    Ok(())
+/// Two namespaces that are joined.
+fn pair() -> Result<(Namespace, Namespace)> {
+    let (client, server) = (Namespace::new("client")?, Namespace::new("server")?);
+    client.connect_veth("eth0", &server, "eth0")?;
+    client.sh("ip addr add 198.18.100.1/24 dev eth0")?;
+    server.sh("ip addr add 198.18.100.2/24 dev eth0; ip addr add fd00:100::2/64 dev eth0 nodad")?;
+    Ok((client, server))
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use netctl::bench::report;
 use netctl_tests::{
     demo,
     harness::{Host, Namespace},
@@ -16,11 +17,12 @@ const ATTACH: Duration = Duration::from_millis(10);
 
 #[test]
 fn round_trips_and_attachment_are_as_fast_as_claimed() -> anyhow::Result<()> {
-    for (scenario, table) in demo::measure(Duration::from_secs(15))? {
-        println!("{scenario}:\n{table}");
-        let row = table.row("netctl").expect("netctl was measured");
-        let best = row.estimate.high;
-        assert!(best >= ROUND_TRIPS, "{scenario}: at most {best:.3} of Docker's rules, {ROUND_TRIPS} are claimed");
+    let outcome = demo::measure(Duration::from_secs(15))?;
+    println!("{}", report::table(&outcome));
+    for scenario in &outcome.scenarios {
+        let ours = scenario.of("netctl", None).and_then(|series| series.estimate).expect("netctl was measured");
+        let (name, best) = (&scenario.name, ours.high);
+        assert!(best >= ROUND_TRIPS, "{name}: at most {best:.3} of Docker's rules, {ROUND_TRIPS} are claimed");
     }
     let median = median_of_attaching()?;
     println!("attaching a namespace with a published port, p50: {median:?}");

@@ -75,6 +75,20 @@ pub enum Error {
         /// What it wrote to standard error.
         complaint: String,
     },
+    /// No scenario of that name.
+    #[error("SCENARIO: there is no {name:?}; `netctl bench --list` names them all{}", nearest.as_ref().map(|near| format!(", {near} among them")).unwrap_or_default())]
+    NoScenario {
+        /// What was asked for.
+        name: String,
+        /// What is written nearly so.
+        nearest: Option<String>,
+    },
+    /// The process that measures has failed.
+    #[error("{complaint}")]
+    Run {
+        /// What it said.
+        complaint: String,
+    },
     /// A file or a directory could not be used.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     File {
@@ -102,6 +116,12 @@ impl Error {
             Self::Of { source, .. } => source.not_installed(),
             _ => None,
         }
+    }
+
+    /// Whether the words of the command are wrong.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NoScenario { .. })
     }
 
     /// For `map_err`: a thread that cannot be pinned.

@@ -1,6 +1,7 @@
 //! The benchmark: netctl against the paths that others make, on this machine, in namespaces that it makes and removes.
 
 pub mod contestants;
+pub mod enclosure;
 mod error;
 pub mod generators;
 mod interleave;

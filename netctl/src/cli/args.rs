@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
+    bench::Bench,
     connect::{Connect, Disconnect},
     network_list::NetworkLs,
     network_removal::{NetworkPrune, NetworkRm},
@@ -118,6 +119,8 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
+    /// Compare with the paths that others make, on this machine, and change nothing on it
+    Bench(Bench),
     /// Answer names and keep order until told to end
     Serve {
         /// Begun by another command

@@ -10,8 +10,8 @@ use netctl::{
 
 use super::{
     args::{Cli, Command, Dataplane, Global, Network},
-    attach, connect, container, data_plane, inspect, logs, network, network_inspect, network_list, network_removal, ps,
-    run as run_verb, stats,
+    attach, bench, connect, container, data_plane, inspect, logs, network, network_inspect, network_list,
+    network_removal, ps, run as run_verb, stats,
 };
 
 /// What a verb ends with: an exit code.
@@ -74,6 +74,7 @@ fn verb(dirs: &Dirs, command: Command) -> Outcome {
         Command::Detach { name } => attach::detach(dirs, &name),
         Command::Dataplane(command) => data_plane_verb(dirs, command),
         Command::Stats { names, format } => stats::stats(dirs, &names, &format),
+        Command::Bench(arguments) => bench::bench(&arguments),
         Command::Serve { automatic } => serve::serve(dirs, automatic).map(|()| 0),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "netctl", &mut std::io::stdout());

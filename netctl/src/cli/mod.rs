@@ -2,6 +2,7 @@
 
 mod args;
 mod attach;
+mod bench;
 mod connect;
 mod container;
 mod data_plane;

@@ -288,6 +288,9 @@ pub enum Error {
     /// The state could not be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The benchmark failed.
+    #[error(transparent)]
+    Bench(#[from] crate::bench::Error),
 }
 
 impl Error {
@@ -312,6 +315,7 @@ impl Error {
             | Self::ModeConflict(_)
             | Self::TwiceOnNetwork(_)
             | Self::EndpointOptions(_) => 2,
+            Self::Bench(error) if error.is_usage() => 2,
             Self::NetworkGone { .. } | Self::NotConnected { .. } => 3,
             Self::NoNetwork(_) | Self::NoContainer(_) | Self::NoInterface(_) | Self::NoProcess(_) => 3,
             Self::Netns { source: KernelError::File { source, .. }, .. }

@@ -53,6 +53,8 @@ pub struct Interface {
     pub is_ethernet: bool,
     /// Whether it is the loopback interface.
     pub is_loopback: bool,
+    /// Its queueing discipline.
+    pub qdisc: String,
 }
 
 /// The index of a link in the caller's namespace.
@@ -242,11 +244,13 @@ fn interface(message: &LinkMessage) -> Interface {
         is_enslaved: false,
         is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
         is_loopback: message.header.link_layer_type == LinkLayerType::Loopback,
+        qdisc: String::new(),
     };
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => found.name.clone_from(name),
             LinkAttribute::IfAlias(alias) => found.alias.clone_from(alias),
+            LinkAttribute::Qdisc(name) => found.qdisc.clone_from(name),
             LinkAttribute::Controller(_) => found.is_enslaved = true,
             LinkAttribute::LinkInfo(infos) => {
                 found.is_enslaved |= infos.iter().any(|info| matches!(info, LinkInfo::PortKind(_)));

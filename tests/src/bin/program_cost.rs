@@ -11,10 +11,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use aya::EbpfLoader;
 use aya::programs::SchedClassifier;
+use netctl::bench::pinning::take_cpu;
 use netctl_common::abi::{Ip4, Ip6};
 use netctl_common::testkit::{CLIENT, CLIENT6, Hook, MASQUERADE_BASE, PEER, PEER6, World, datagram, ip, mac};
 use netctl_common::wire::transport::{ACK, SYN, TCP};
-use netctl_tests::bench::pinning::take_cpu;
 use netctl_tests::datapath::{KernelHost, Program, counters};
 
 /// Runs a batch, and batches of which the quickest counts.

@@ -287,7 +287,10 @@ impl Ended {
 }
 
 /// The netctl under test: `NETCTL_BIN`, else the one beside the test's own build.
-fn program() -> Result<String> {
+///
+/// # Errors
+/// When it is not built.
+pub fn program() -> Result<String> {
     if let Ok(path) = std::env::var("NETCTL_BIN") {
         return Ok(path);
     }

@@ -8,7 +8,7 @@ pub mod process;
 pub mod wait;
 
 pub use capture::Capture;
-pub use host::{CLIENT4, CLIENT6, Ended, HOST4, HOST6, Host};
+pub use host::{CLIENT4, CLIENT6, Ended, HOST4, HOST6, Host, program};
 pub use namespace::Namespace;
 pub use own_run::OwnRun;
 pub use process::Child;

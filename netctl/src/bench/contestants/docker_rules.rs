@@ -6,7 +6,9 @@ use std::net::Ipv4Addr;
 use super::{
     Route, Site, Way,
     docker_iptables::{Protocol, Published, RuleSet},
-    topology::{BRIDGE, BRIDGE_NETFILTER, CONTAINER_PORT, FIRST, HOST_PORT, Joint, SECOND, SUBNET, Topology},
+    topology::{
+        BRIDGE, BRIDGE_NETFILTER, CONTAINER_PORT, FIRST, HOST_PORT, IDLE_PORTS, Joint, SECOND, SUBNET, Topology,
+    },
 };
 use crate::bench::Result;
 
@@ -45,7 +47,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { flavour: Flavour::Nft, raw_table: false, bridge_netfilter: true, idle_endpoints: 0, idle_ports: 0 }
+        Self {
+            flavour: Flavour::Nft,
+            raw_table: false,
+            bridge_netfilter: true,
+            idle_endpoints: 0,
+            idle_ports: IDLE_PORTS,
+        }
     }
 }
 

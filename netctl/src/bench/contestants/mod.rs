@@ -53,7 +53,7 @@ pub const DOCKER_RAW: Entry = Entry {
 };
 
 /// The strongest honest peer of netfilter.
-pub const NFT_MAP: Entry = Entry { name: "nftables map", build: || boxed(NftMap::new(0)) };
+pub const NFT_MAP: Entry = Entry { name: "nftables map", build: || boxed(NftMap::new(topology::IDLE_PORTS)) };
 
 /// A bridge and nothing else.
 pub const BRIDGE: Entry = Entry { name: "bridge", build: || boxed(BareBridge::new()) };

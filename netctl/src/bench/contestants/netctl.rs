@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     Place, Route, Site, Way,
     place::run,
-    topology::{CLIENT, CONTAINER_PORT, HOST_PORT, OUTSIDE_PORT, UPLINK, host_and_client},
+    topology::{CLIENT, CONTAINER_PORT, HOST_PORT, IDLE_PORTS, UPLINK, host_and_client, narrow_ports, outbound},
 };
 use crate::{
     bench::{Error, Result},
@@ -23,7 +23,7 @@ use crate::{
 const NETWORK: &str = "bench";
 
 /// What differs between the variants that are measured.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Containers besides the two.
     pub idle_containers: u16,
@@ -31,6 +31,12 @@ pub struct Options {
     pub idle_ports: u16,
     /// Flow records, where not as many as usual.
     pub flows: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { idle_containers: 0, idle_ports: IDLE_PORTS, flows: None }
+    }
 }
 
 /// A host with its containers.
@@ -59,6 +65,8 @@ impl Netctl {
     }
 
     fn build(&mut self, options: &Options) -> Result<()> {
+        narrow_ports(&self.first)?;
+        narrow_ports(&self.second)?;
         self.netctl(&["network", "create", "--subnet", "172.30.0.0/16", NETWORK])?;
         if let Some(flows) = options.flows {
             self.netctl(&["dataplane", "load", "--flows", &flows.to_string()])?;
@@ -111,13 +119,14 @@ impl Netctl {
 impl Site for Netctl {
     fn route(&self, way: Way) -> Option<Route> {
         let (first, second) = self.addresses;
-        let (client, server, listen, target, source) = match way {
-            Way::Local => (&self.first, &self.second, (second, CONTAINER_PORT), (second, CONTAINER_PORT), first),
-            Way::Published => (&self.client, &self.second, (second, CONTAINER_PORT), (UPLINK, HOST_PORT), CLIENT),
-            Way::Outbound => (&self.second, &self.client, (CLIENT, OUTSIDE_PORT), (CLIENT, OUTSIDE_PORT), UPLINK),
+        let listen = SocketAddr::from((second, CONTAINER_PORT));
+        let (client, target, source) = match way {
+            Way::Local => (&self.first, listen, first),
+            Way::Published => (&self.client, SocketAddr::from((UPLINK, HOST_PORT)), CLIENT),
+            Way::Outbound => return Some(outbound(&self.second, &self.client, UPLINK)),
         };
-        let (listen, target) = (SocketAddr::from(listen), SocketAddr::from(target));
-        Some(Route { client: client.clone(), server: server.clone(), listen, target, source })
+        let (client, server) = (client.clone(), self.second.clone());
+        Some(Route { client, server, listen, target, further: Vec::new(), source })
     }
 }
 

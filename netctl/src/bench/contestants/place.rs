@@ -23,6 +23,9 @@ use crate::{
 /// The MTU of every link.
 pub const MTU: u32 = 1500;
 
+/// Marks every link of a run. It is not the engine's mark: to netctl these links are the host's.
+const ALIAS: &str = "a benchmark's";
+
 /// A network namespace with `lo` up. Clones are the same namespace.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -91,7 +94,7 @@ impl Place {
         let (mac, peer_mac) = (any_mac(), any_mac());
         let veth = Veth {
             name: device,
-            alias: "netctl:bench",
+            alias: ALIAS,
             mac,
             peer_name: other_device,
             peer_mac,
@@ -129,7 +132,7 @@ impl Place {
 
     /// Makes a bridge, up.
     pub fn add_bridge(&self, device: &str) -> Result<()> {
-        Netlink::open_in(&self.netns)?.add_anchor(device, "netctl:bench", any_mac(), MTU)?;
+        Netlink::open_in(&self.netns)?.add_anchor(device, ALIAS, any_mac(), MTU)?;
         self.bring_up(device)
     }
 

@@ -26,7 +26,14 @@ impl Site for Loopback {
     fn route(&self, way: Way) -> Option<Route> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, CONTAINER_PORT));
         let (client, server) = (self.0.clone(), self.0.clone());
-        let route = Route { client, server, listen: address, target: address, source: Ipv4Addr::LOCALHOST };
+        let route = Route {
+            client,
+            server,
+            listen: address,
+            target: address,
+            further: Vec::new(),
+            source: Ipv4Addr::LOCALHOST,
+        };
         (way == Way::Local).then_some(route)
     }
 }
@@ -53,7 +60,7 @@ impl Site for RawVeth {
     fn route(&self, way: Way) -> Option<Route> {
         let address = SocketAddr::from((ANSWERING, CONTAINER_PORT));
         let (client, server) = (self.client.clone(), self.server.clone());
-        let route = Route { client, server, listen: address, target: address, source: ASKING };
+        let route = Route { client, server, listen: address, target: address, further: Vec::new(), source: ASKING };
         (way == Way::Local).then_some(route)
     }
 }

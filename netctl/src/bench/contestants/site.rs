@@ -27,6 +27,8 @@ pub struct Route {
     pub listen: SocketAddr,
     /// The address that the client asks: another than `listen` where a published port lies between.
     pub target: SocketAddr,
+    /// Further addresses of the same server: connections that are made again and again ask them in turn.
+    pub further: Vec<SocketAddr>,
     /// The client's address as the server has to see it.
     pub source: Ipv4Addr,
 }
@@ -40,5 +42,10 @@ pub trait Site {
     /// number that certainly went that way since the site was built.
     fn check(&self, _way: Way, _packets: u64) -> Result<()> {
         Ok(())
+    }
+
+    /// What a reader has to know of it after the measurement.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
     }
 }

@@ -24,6 +24,12 @@ pub const SECOND: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 3);
 pub const UPLINK: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 /// The client outside.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
+/// Its further addresses, which servers outside have too.
+pub const FURTHER: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(198, 18, 0, 3), Ipv4Addr::new(198, 18, 0, 4), Ipv4Addr::new(198, 18, 0, 5)];
+/// The ports that a container's connections to outside come from. Closed connections keep their translation for two minutes,
+/// and whoever masquerades has so many ports for a server: fewer here, on several servers, so that no contestant runs out.
+const OWN_PORTS: &str = "32768 40767";
 
 /// The port of the second container that is published, by TCP and UDP.
 pub const CONTAINER_PORT: u16 = 8000;
@@ -31,6 +37,9 @@ pub const CONTAINER_PORT: u16 = 8000;
 pub const HOST_PORT: u16 = 18_000;
 /// The port of servers outside.
 pub const OUTSIDE_PORT: u16 = 9000;
+
+/// Ports that are published besides the one that is measured: with its two protocols, ten.
+pub const IDLE_PORTS: u16 = 8;
 
 /// How the containers are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +68,29 @@ pub fn host_and_client() -> Result<(Place, Place)> {
     let (host, client) = (Place::new("host")?, Place::new("client")?);
     host.connect("uplink", &client, "eth0")?;
     host.add_address("uplink", UPLINK, 24)?;
-    client.add_address("eth0", CLIENT, 24)?;
+    for address in [CLIENT].into_iter().chain(FURTHER) {
+        client.add_address("eth0", address, 24)?;
+    }
     host.add_default_route("uplink", CLIENT)?;
     Ok((host, client))
+}
+
+/// Has a container's connections come from few ports.
+pub fn narrow_ports(container: &Place) -> Result<()> {
+    container.set("net/ipv4/ip_local_port_range", OWN_PORTS)
+}
+
+/// The way from a container to the servers outside, which see it as `source`.
+pub fn outbound(container: &Place, client: &Place, source: Ipv4Addr) -> Route {
+    let outside = |address: Ipv4Addr| SocketAddr::from((address, OUTSIDE_PORT));
+    Route {
+        client: container.clone(),
+        server: client.clone(),
+        listen: outside(Ipv4Addr::UNSPECIFIED),
+        target: outside(CLIENT),
+        further: FURTHER.map(outside).to_vec(),
+        source,
+    }
 }
 
 impl Topology {
@@ -92,6 +121,7 @@ impl Topology {
                 }
             }
             container.add_default_route("eth0", GATEWAY)?;
+            narrow_ports(container)?;
         }
         Ok(Self { host, client, first, second })
     }
@@ -100,15 +130,16 @@ impl Topology {
     #[must_use]
     pub fn route(&self, way: Way, is_translated: bool) -> Route {
         let inside = SocketAddr::from((SECOND, CONTAINER_PORT));
-        let outside = SocketAddr::from((CLIENT, OUTSIDE_PORT));
         let published = if is_translated { SocketAddr::from((UPLINK, HOST_PORT)) } else { inside };
-        let masqueraded = if is_translated { UPLINK } else { SECOND };
-        let (client, server, listen, target, source) = match way {
-            Way::Local => (&self.first, &self.second, inside, inside, FIRST),
-            Way::Published => (&self.client, &self.second, inside, published, CLIENT),
-            Way::Outbound => (&self.second, &self.client, outside, outside, masqueraded),
+        let (client, target, source) = match way {
+            Way::Local => (&self.first, inside, FIRST),
+            Way::Published => (&self.client, published, CLIENT),
+            Way::Outbound => {
+                return outbound(&self.second, &self.client, if is_translated { UPLINK } else { SECOND });
+            }
         };
-        Route { client: client.clone(), server: server.clone(), listen, target, source }
+        let (client, server) = (client.clone(), self.second.clone());
+        Route { client, server, listen: inside, target, further: Vec::new(), source }
     }
 }
 

@@ -32,7 +32,7 @@ impl RoundTrips {
     pub fn open(workload: Workload, route: &Route, pinning: Pinning) -> Result<Self> {
         let server = Responder::start(workload, route, 1, pinning.server)?;
         let client = route.client.inside(|| {
-            let mut client = Client::open(workload, route.target)?;
+            let mut client = Client::open(workload, route)?;
             client.exchange(1)?;
             io::Result::Ok(client)
         })?;
@@ -87,11 +87,13 @@ impl Generator for RoundTrips {
 enum Client {
     Stream(TcpStream),
     Datagrams(UdpSocket),
-    Connections(SocketAddr),
+    /// The targets, and which one is next.
+    Connections(Vec<SocketAddr>, usize),
 }
 
 impl Client {
-    fn open(workload: Workload, target: SocketAddr) -> io::Result<Self> {
+    fn open(workload: Workload, route: &Route) -> io::Result<Self> {
+        let target = route.target;
         match workload {
             Workload::UdpRoundTrips => {
                 let any = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
@@ -101,7 +103,9 @@ impl Client {
                 socket.set_read_timeout(Some(LOST))?;
                 Ok(Self::Datagrams(socket))
             }
-            Workload::TcpConnections => Ok(Self::Connections(target)),
+            Workload::TcpConnections => {
+                Ok(Self::Connections([target].into_iter().chain(route.further.iter().copied()).collect(), 0))
+            }
             _ => {
                 let stream = TcpStream::connect_timeout(&target, LOST)?;
                 stream.set_nodelay(true)?;
@@ -114,7 +118,7 @@ impl Client {
     /// Operations, and how long they took: at least `length`.
     fn repeat(&mut self, length: Duration) -> io::Result<(u64, Duration)> {
         // Reading the clock costs up to 1 % of a round trip, nothing beside a connection.
-        let batch: u8 = if matches!(self, Self::Connections(_)) { 1 } else { 16 };
+        let batch: u8 = if matches!(self, Self::Connections(..)) { 1 } else { 16 };
         let start = Instant::now();
         let mut operations = 0;
         while start.elapsed() < length {
@@ -137,7 +141,9 @@ impl Client {
                 socket.send(&[byte])?;
                 socket.recv(&mut answer)?;
             }
-            Self::Connections(target) => {
+            Self::Connections(targets, next) => {
+                *next += 1;
+                let target = targets.get(*next % targets.len()).ok_or(ErrorKind::AddrNotAvailable)?;
                 let mut stream = connect(*target)?;
                 stream.write_all(&[byte])?;
                 stream.read_exact(&mut answer)?;

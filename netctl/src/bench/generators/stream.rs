@@ -80,13 +80,17 @@ impl Stream {
         threads.for_each(|writer| writer.thread().unpark());
     }
 
-    /// Bytes that were read, and how long it took.
+    /// Bytes that were read, and how long it took: longer than asked for where nothing was read yet.
     fn watch(&self, length: Duration) -> (u64, Duration) {
         let (before, start) = (self.shared.read.load(Ordering::Acquire), Instant::now());
-        // The only thread that may sleep: it shares no CPU time with what it watches.
-        thread::park_timeout(length);
-        let (after, elapsed) = (self.shared.read.load(Ordering::Acquire), start.elapsed());
-        (after - before, elapsed)
+        loop {
+            // The only thread that may sleep: it shares no CPU time with what it watches.
+            thread::park_timeout(length);
+            let (bytes, elapsed) = (self.shared.read.load(Ordering::Acquire) - before, start.elapsed());
+            if elapsed >= LOST || (bytes > 0 && elapsed >= length) {
+                return (bytes, elapsed);
+            }
+        }
     }
 }
 

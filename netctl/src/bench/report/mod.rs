@@ -1,5 +1,5 @@
-//! A run's outcome as a document: one page that people send around, and the project's own Markdown. Nothing is measured
-//! or judged here.
+//! A run's outcome in words: a table for the terminal, one page that people send around, and the project's own Markdown.
+//! Nothing is measured or judged here.
 
 mod bars;
 mod canvas;
@@ -9,6 +9,7 @@ mod lines;
 mod machine;
 mod markdown;
 mod style;
+mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::path::Path;
 pub use bars::DrawingError;
 pub use html::html;
 pub use markdown::markdown;
+pub use table::table;
 
 use super::{Error, Outcome, Result};
 

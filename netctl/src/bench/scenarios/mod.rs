@@ -1,1 +1,13 @@
 //! What is measured: the rows of the table of targets, as data, and how a row becomes a result.
+
+mod catalogue;
+mod ground;
+mod judge;
+mod run;
+mod traffic;
+
+pub use catalogue::{CATALOGUE, How, Listed, find};
+pub use ground::Ground;
+pub use judge::{Judged, STOP, VERDICT, judge};
+pub use run::{Request, run};
+pub use traffic::{Ends, Entrant, Goal, Traffic};

@@ -1,0 +1,193 @@
+//! The rows of the table of targets: who is compared with whom, by what traffic, and what has to be reached. Data only.
+
+use super::{Ends, Entrant, Goal, Ground, Traffic};
+use crate::bench::{
+    Error, Result,
+    contestants::{
+        BRIDGE, DOCKER_LEGACY, DOCKER_NO_BRIDGE_NF, DOCKER_RAW, DOCKER_RULES, Entry, LOOPBACK, NETCTL, NFT_MAP,
+        RAW_VETH, ROUTED_HOP, Way,
+    },
+    generators::Workload,
+    outcome::{Role, Scenario},
+};
+
+/// A scenario that can be asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    /// The row of the table of targets.
+    pub row: Option<u8>,
+    /// The word by which it is asked for.
+    pub name: &'static str,
+    /// One sentence: what happens, from where to where.
+    pub what: &'static str,
+    /// How it is measured.
+    pub how: How,
+}
+
+/// How a scenario is measured.
+#[derive(Clone, Copy, Debug)]
+pub enum How {
+    /// The same traffic through all contestants in turn.
+    Traffic(&'static Traffic),
+    /// In its own way.
+    Own(fn(&mut Ground<'_>, &Listed) -> Result<Scenario>),
+}
+
+/// All, in the order in which they are measured.
+pub const CATALOGUE: &[Listed] = &[
+    row(1, "local-stream", "A TCP stream from one container to another of its network", &local(Workload::TcpStream)),
+    row(2, "local-round-trips", "TCP round trips between two containers of a network", &local(Workload::TcpRoundTrips)),
+    row(
+        2,
+        "local-udp-round-trips",
+        "UDP round trips between two containers of a network",
+        &local(Workload::UdpRoundTrips),
+    ),
+    row(
+        3,
+        "local-connections",
+        "Connect, ask, answer, close between two containers of a network",
+        &local(Workload::TcpConnections),
+    ),
+    row(
+        4,
+        "local-packets",
+        "UDP packets of 64 bytes from one container to another of its network",
+        &local(Workload::UdpPackets),
+    ),
+    row(5, "published-stream", "A TCP stream from outside to a published port", &published(Workload::TcpStream)),
+    row(
+        6,
+        "published-round-trips",
+        "TCP round trips from outside at a published port",
+        &published(Workload::TcpRoundTrips),
+    ),
+    row(
+        6,
+        "published-udp-round-trips",
+        "UDP round trips from outside at a published port",
+        &published(Workload::UdpRoundTrips),
+    ),
+    row(
+        7,
+        "published-connections",
+        "Connect, ask, answer, close from outside at one of 10 published ports",
+        &published(Workload::TcpConnections),
+    ),
+    row(11, "outbound-stream", "A TCP stream from a container to outside, masqueraded", &outbound(Workload::TcpStream)),
+    row(
+        11,
+        "outbound-round-trips",
+        "TCP round trips from a container to outside, masqueraded",
+        &outbound(Workload::TcpRoundTrips),
+    ),
+    row(
+        11,
+        "outbound-connections",
+        "Connect, ask, answer, close from a container to outside, masqueraded",
+        &outbound(Workload::TcpConnections),
+    ),
+    extra(
+        "local-stream-two-cpus",
+        "A TCP stream between two containers, one end a CPU",
+        &spread(&local(Workload::TcpStream)),
+    ),
+    extra(
+        "published-stream-two-cpus",
+        "A TCP stream from outside to a published port, one end a CPU",
+        &spread(&published(Workload::TcpStream)),
+    ),
+];
+
+/// The scenario of that name.
+pub fn find(name: &str) -> Result<&'static Listed> {
+    CATALOGUE.iter().find(|listed| listed.name == name).ok_or_else(|| {
+        let words = |text: &str| text.split('-').map(str::to_owned).collect::<Vec<_>>();
+        let asked = words(name);
+        let alike = |listed: &&Listed| words(listed.name).iter().filter(|word| asked.contains(word)).count();
+        let nearest = CATALOGUE.iter().rev().filter(|listed| alike(listed) > 0).max_by_key(alike);
+        Error::NoScenario { name: name.to_owned(), nearest: nearest.map(|listed| listed.name.to_owned()) }
+    })
+}
+
+const fn row(row: u8, name: &'static str, what: &'static str, traffic: &'static Traffic) -> Listed {
+    Listed { row: Some(row), name, what, how: How::Traffic(traffic) }
+}
+
+const fn extra(name: &'static str, what: &'static str, traffic: &'static Traffic) -> Listed {
+    Listed { row: None, name, what, how: How::Traffic(traffic) }
+}
+
+const fn one(role: Role, entry: Entry) -> Entrant {
+    Entrant { entry, role, x: None, name: entry.name }
+}
+
+const fn local(workload: Workload) -> Traffic {
+    const ENTRANTS: &[Entrant] = &[
+        one(Role::Peer, DOCKER_RULES),
+        one(Role::Ours, NETCTL),
+        one(Role::Limit, RAW_VETH),
+        one(Role::Other, BRIDGE),
+        one(Role::Other, DOCKER_RAW),
+        one(Role::Other, DOCKER_LEGACY),
+        one(Role::Other, DOCKER_NO_BRIDGE_NF),
+        one(Role::Other, LOOPBACK),
+    ];
+    const GOALS: &[Goal] = &[Goal::Share { reach: 0.80, stretch: 0.95 }];
+    Traffic { workload, way: Way::Local, ends: Ends::OneCpu, x: None, entrants: ENTRANTS, goals: GOALS }
+}
+
+const fn published(workload: Workload) -> Traffic {
+    const GOALS: &[Goal] = &[Goal::Share { reach: 0.80, stretch: 1.0 }];
+    Traffic { workload, way: Way::Published, ends: Ends::OneCpu, x: None, entrants: ACROSS, goals: GOALS }
+}
+
+const fn outbound(workload: Workload) -> Traffic {
+    const GOALS: &[Goal] = &[Goal::Share { reach: 0.70, stretch: 0.95 }];
+    Traffic { workload, way: Way::Outbound, ends: Ends::OneCpu, x: None, entrants: ACROSS, goals: GOALS }
+}
+
+/// Who carries packets between a container and the outside.
+const ACROSS: &[Entrant] = &[
+    one(Role::Peer, DOCKER_RULES),
+    one(Role::Ours, NETCTL),
+    one(Role::Limit, ROUTED_HOP),
+    one(Role::Other, NFT_MAP),
+    one(Role::Other, DOCKER_RAW),
+    one(Role::Other, DOCKER_LEGACY),
+    one(Role::Other, DOCKER_NO_BRIDGE_NF),
+];
+
+/// The same with one end a CPU, for orientation only.
+const fn spread(traffic: &Traffic) -> Traffic {
+    let Traffic { workload, way, x, entrants, .. } = *traffic;
+    Traffic { workload, way, ends: Ends::TwoCpus, x, entrants, goals: &[] }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_scenario_has_a_name_of_its_own_and_begins_with_its_peer() {
+        let names: HashSet<&str> = CATALOGUE.iter().map(|listed| listed.name).collect();
+        assert_eq!(names.len(), CATALOGUE.len());
+        for listed in CATALOGUE {
+            if let How::Traffic(traffic) = listed.how {
+                let roles: Vec<Role> = traffic.entrants.iter().map(|one| one.role).collect();
+                let count = |role| roles.iter().filter(|found| **found == role).count();
+                assert_eq!(roles.first(), Some(&Role::Peer), "{}", listed.name);
+                assert_eq!((count(Role::Peer), count(Role::Ours)), (1, 1), "{}", listed.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_scenario_is_refused_with_the_nearest_one() {
+        let complaint = find("local-roundtrips").map(|_| ()).unwrap_err().to_string();
+        assert!(complaint.starts_with("SCENARIO: ") && complaint.contains("--list"), "{complaint}");
+        assert!(complaint.contains("local-"), "{complaint}");
+    }
+}
