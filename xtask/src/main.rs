@@ -1,6 +1,7 @@
 //! The project's automation, run as `cargo xtask`, a command a file. It calls others' programs and holds nothing of
 //! netctl, on which it does not depend.
 
+mod bench;
 mod check;
 mod demo;
 mod programs;
@@ -40,6 +41,8 @@ enum Command {
     Vm(vm_run::Options),
     /// Build netctl and show it at work
     Demo,
+    /// Measure everything, and write docs/benchmarks.md
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::VmTest => return vm_test::run(),
         Command::Vm(options) => return vm_run::run(&options),
         Command::Demo => return demo::run(),
+        Command::Bench(options) => bench::run(&options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -46,6 +46,22 @@ fn debian() -> anyhow::Result<(Ebpf, bool)> {
     Ok((way, installed))
 }
 
+/// Installs the engines that netctl is compared with, those that are missing and can be had.
+///
+/// # Errors
+/// If apt fails.
+pub fn engines() -> anyhow::Result<()> {
+    if !packages::has_apt() {
+        note("no apt-get here: engines that are not installed are skipped by name");
+        return Ok(());
+    }
+    let missing = packages::missing(packages::ENGINES)?;
+    if !missing.is_empty() {
+        nginx::kept_still(|| packages::install(&missing))?;
+    }
+    Ok(())
+}
+
 fn note(text: &str) {
     println!("setup: {text}");
 }

@@ -13,14 +13,13 @@ use nix::{
     sys::{
         memfd::{MFdFlags, memfd_create},
         prctl::set_pdeathsig,
-        resource::{Resource, getrlimit, setrlimit},
         signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask},
         wait::{WaitStatus, waitpid},
     },
     unistd::{ForkResult, Pid, fork, setsid},
 };
 
-use super::{Error, Outcome, Result};
+use super::{Error, Outcome, Result, engines::control_groups};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -50,7 +49,11 @@ pub fn enclose(work: impl FnOnce() -> Result<Outcome>) -> Result<End> {
             // Nothing of the parent's may be run here; and when the first process of its namespace ends, all others do.
             std::process::exit(i32::from(!is_written));
         }
-        ForkResult::Parent { child } => wait(child, &signals, &mut result),
+        ForkResult::Parent { child } => {
+            let end = wait(child, &signals, &mut result);
+            control_groups::clear();
+            end
+        }
     }
 }
 
@@ -88,9 +91,6 @@ fn enter(usual: &SigSet) -> Result<()> {
     set_pdeathsig(Signal::SIGKILL).map_err(refused("end with the parent"))?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(usual), None).map_err(refused("let signals through"))?;
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).map_err(refused("make namespaces"))?;
-    // A thousand namespaces are as many open files.
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(refused("ask how many files may be open"))?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(refused("open many files"))?;
     let no: Option<&str> = None;
     let mounts: [(Option<&str>, &str, Option<&str>, MsFlags); 4] = [
         (no, "/", no, MsFlags::MS_REC | MsFlags::MS_PRIVATE),

@@ -89,6 +89,12 @@ pub enum Error {
         /// What it said.
         complaint: String,
     },
+    /// A contestant would take longer than a scenario may.
+    #[error("{what} takes too long here")]
+    TooLong {
+        /// What was being done.
+        what: String,
+    },
     /// A file or a directory could not be used.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     File {

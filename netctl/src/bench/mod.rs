@@ -2,6 +2,7 @@
 
 pub mod contestants;
 pub mod enclosure;
+pub mod engines;
 mod error;
 pub mod generators;
 mod interleave;

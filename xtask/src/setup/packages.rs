@@ -33,6 +33,20 @@ const TESTS: &[&str] = &[
     "util-linux",
 ];
 
+/// What `cargo xtask bench` compares netctl with, and measures with.
+pub const ENGINES: &[&str] = &[
+    "aardvark-dns",
+    "containernetworking-plugins",
+    "docker.io",
+    "iperf3",
+    "iptables",
+    "netavark",
+    "nftables",
+    "nginx-light",
+    "podman",
+    "wrk",
+];
+
 /// Any C compiler will do for linking.
 const COMPILER: &[&str] = &["gcc", "libc6-dev"];
 
@@ -102,7 +116,10 @@ fn offered(missing: &[&'static str]) -> anyhow::Result<Vec<&'static str>> {
     }
     let others: Vec<_> = absent.into_iter().filter(|package| !EBPF.contains(package)).collect();
     if !others.is_empty() {
-        note(&format!("this distribution has no packages {}; tests that need them will fail", others.join(", ")));
+        note(&format!(
+            "this distribution has no packages {}; what needs them will fail or be skipped",
+            others.join(", ")
+        ));
     }
     Ok(offered)
 }

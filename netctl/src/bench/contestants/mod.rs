@@ -1,25 +1,27 @@
 //! Who takes part: each in host namespaces of its own, all with the same MTU, offloads and queueing disciplines.
 
-mod crowded;
 mod docker_iptables;
 mod docker_rules;
+mod host_port;
 mod netctl;
 mod nft_map;
 mod place;
 mod plain;
 mod site;
-mod topology;
+pub mod topology;
 
-pub use crowded::{CROWD, Crowded};
 pub use docker_rules::{DockerRules, Flavour, Options as DockerOptions};
+pub use host_port::{Direct, ProxyAndRules};
 pub use netctl::{Netctl, Options as NetctlOptions};
 pub use nft_map::NftMap;
 pub use place::{MTU, Place};
 pub use plain::{BareBridge, Loopback, RawVeth, RoutedHop};
 pub use site::{Route, Site, Way};
-pub use topology::{OUTSIDE_PORT, many_outside};
 
-use super::Result;
+use super::{
+    Result,
+    engines::{CniSite, DockerSite, NetavarkSite},
+};
 
 /// A contestant as scenarios name it: built when one needs it, and kept for the others.
 #[derive(Clone, Copy, Debug)]
@@ -70,84 +72,23 @@ pub const ROUTED_HOP: Entry = Entry { name: "routed hop", build: || boxed(Routed
 /// The loopback interface.
 pub const LOOPBACK: Entry = Entry { name: "loopback", build: || boxed(Loopback::new()) };
 
-/// Idle ports that make ten thousand with the two that are measured, and so on.
-const MANY_PORTS: u16 = 9_998;
-const MORE_PORTS: u16 = 998;
-/// Idle containers that make a thousand with the two that are measured, and ten.
-const MANY_CONTAINERS: u16 = 998;
-const FEW_CONTAINERS: u16 = 8;
+/// A real dockerd as it comes, with its proxy.
+pub const DOCKERD: Entry = Entry { name: "dockerd", build: || boxed(DockerSite::new(true)) };
 
-/// netctl with ten thousand ports published.
-pub const NETCTL_MANY_PORTS: Entry = Entry {
-    name: "netctl, 10,000 ports",
-    build: || boxed(Netctl::new(&NetctlOptions { idle_ports: MANY_PORTS, ..NetctlOptions::default() })),
-};
+/// A real dockerd that was told to use no proxy.
+pub const DOCKERD_NO_PROXY: Entry = Entry { name: "dockerd, no proxy", build: || boxed(DockerSite::new(false)) };
 
-/// netctl with a thousand ports published.
-pub const NETCTL_MORE_PORTS: Entry = Entry {
-    name: "netctl, 1,000 ports",
-    build: || boxed(Netctl::new(&NetctlOptions { idle_ports: MORE_PORTS, ..NetctlOptions::default() })),
-};
+/// The CNI plugins bridge and portmap.
+pub const CNI: Entry = Entry { name: "CNI bridge + portmap", build: || boxed(CniSite::new()) };
 
-/// Docker's rules with ten thousand ports published.
-pub const DOCKER_MANY_PORTS: Entry = Entry {
-    name: "Docker's rules, 10,000 ports",
-    build: || boxed(DockerRules::new(&DockerOptions { idle_ports: MANY_PORTS, ..DockerOptions::default() })),
-};
+/// Podman's network.
+pub const NETAVARK: Entry = Entry { name: "netavark", build: || boxed(NetavarkSite::new()) };
 
-/// Docker's rules with a thousand ports published.
-pub const DOCKER_MORE_PORTS: Entry = Entry {
-    name: "Docker's rules, 1,000 ports",
-    build: || boxed(DockerRules::new(&DockerOptions { idle_ports: MORE_PORTS, ..DockerOptions::default() })),
-};
+/// Docker's proxy in front of a container on its bridge, with its rules.
+pub const DOCKER_PROXY: Entry = Entry { name: "docker-proxy", build: || boxed(ProxyAndRules::new()) };
 
-/// A map with ten thousand ports.
-pub const NFT_MANY_PORTS: Entry =
-    Entry { name: "nftables map, 10,000 ports", build: || boxed(NftMap::new(MANY_PORTS)) };
-
-/// netctl with a thousand containers.
-pub const NETCTL_MANY_CONTAINERS: Entry = Entry {
-    name: "netctl, 1,000 containers",
-    build: || boxed(Netctl::new(&NetctlOptions { idle_containers: MANY_CONTAINERS, ..NetctlOptions::default() })),
-};
-
-/// netctl with ten containers.
-pub const NETCTL_FEW_CONTAINERS: Entry = Entry {
-    name: "netctl, 10 containers",
-    build: || boxed(Netctl::new(&NetctlOptions { idle_containers: FEW_CONTAINERS, ..NetctlOptions::default() })),
-};
-
-/// Docker 28's rules for a thousand containers.
-pub const DOCKER_MANY_CONTAINERS: Entry =
-    Entry { name: "Docker's rules, 1,000 containers", build: || boxed(docker_containers(MANY_CONTAINERS)) };
-
-/// Docker 28's rules for ten containers.
-pub const DOCKER_FEW_CONTAINERS: Entry =
-    Entry { name: "Docker's rules, 10 containers", build: || boxed(docker_containers(FEW_CONTAINERS)) };
-
-/// netctl with room for many flows, and none of them there.
-pub const NETCTL_ROOMY: Entry = Entry { name: "netctl, no flows", build: || boxed(roomy()) };
-
-/// netctl with many live flows.
-pub const NETCTL_CROWDED: Entry =
-    Entry { name: "netctl, 256,000 flows", build: || boxed(Crowded::new("netctl", Box::new(roomy()?))) };
-
-/// Docker's rules with many live flows.
-pub const DOCKER_CROWDED: Entry = Entry {
-    name: "Docker's rules, 256,000 flows",
-    build: || {
-        let site = Box::new(DockerRules::new(&DockerOptions::default())?);
-        boxed(Crowded::new("Docker's rules", site))
-    },
-};
-
-fn roomy() -> Result<Netctl> {
-    Netctl::new(&NetctlOptions { flows: Some(2 * CROWD), ..NetctlOptions::default() })
-}
-
-fn docker_containers(idle_endpoints: u16) -> Result<DockerRules> {
-    DockerRules::new(&DockerOptions { raw_table: true, idle_endpoints, ..DockerOptions::default() })
-}
+/// The host's connection to the container's address.
+pub const DIRECT: Entry = Entry { name: "direct connection", build: || boxed(Direct::new()) };
 
 /// A site behind its trait.
 pub fn boxed<S: Site + 'static>(site: Result<S>) -> Result<Box<dyn Site>> {

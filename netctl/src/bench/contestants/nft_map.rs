@@ -26,7 +26,7 @@ impl NftMap {
 
 impl Site for NftMap {
     fn route(&self, way: Way) -> Option<Route> {
-        Some(self.topology.route(way, true))
+        (way != Way::Host).then(|| self.topology.route(way, true))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     os::unix::process::CommandExt,
     panic,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
     thread,
@@ -40,6 +40,11 @@ impl Place {
         let place = Self { label, netns: Arc::new(netns) };
         place.bring_up("lo")?;
         Ok(place)
+    }
+
+    /// A namespace that another has made, by the file that stands for it.
+    pub fn at(label: &'static str, path: &Path) -> Result<Self> {
+        Ok(Self { label, netns: Arc::new(Netns::at(path)?) })
     }
 
     /// What it is, in a word.

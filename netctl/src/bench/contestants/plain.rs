@@ -78,7 +78,7 @@ impl RoutedHop {
 
 impl Site for RoutedHop {
     fn route(&self, way: Way) -> Option<Route> {
-        Some(self.0.route(way, false))
+        (way != Way::Host).then(|| self.0.route(way, false))
     }
 }
 

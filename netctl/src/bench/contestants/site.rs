@@ -12,6 +12,8 @@ pub enum Way {
     Local,
     /// From outside to a port that the host publishes for a container.
     Published,
+    /// From the host itself, by 127.0.0.1, to a port that it publishes for a container.
+    Host,
     /// From a container to a server outside, masqueraded where the contestant does that.
     Outbound,
 }
@@ -47,10 +49,5 @@ pub trait Site {
     /// What a reader has to know of it after the measurement.
     fn notes(&self) -> Vec<String> {
         Vec::new()
-    }
-
-    /// What a contestant that fails tells of what it has refused, if it counts that.
-    fn refusals(&self) -> Option<String> {
-        None
     }
 }

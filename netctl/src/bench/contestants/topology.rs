@@ -75,11 +75,6 @@ pub fn host_and_client() -> Result<(Place, Place)> {
     Ok((host, client))
 }
 
-/// Addresses of servers outside that are many.
-pub fn many_outside() -> impl Iterator<Item = Ipv4Addr> {
-    (50..=249).map(|number| Ipv4Addr::new(198, 18, 0, number))
-}
-
 /// Has a container's connections come from few ports.
 pub fn narrow_ports(container: &Place) -> Result<()> {
     container.set("net/ipv4/ip_local_port_range", OWN_PORTS)
@@ -139,6 +134,7 @@ impl Topology {
         let (client, target, source) = match way {
             Way::Local => (&self.first, inside, FIRST),
             Way::Published => (&self.client, published, CLIENT),
+            Way::Host => (&self.host, SocketAddr::from((Ipv4Addr::LOCALHOST, HOST_PORT)), GATEWAY),
             Way::Outbound => {
                 return outbound(&self.second, &self.client, if is_translated { UPLINK } else { SECOND });
             }

@@ -1,6 +1,5 @@
 //! Traffic, and how fast it goes: pinned, blocking, small. Each is opened on a way once and measured slice by slice.
 
-mod crowd;
 mod flows;
 mod latency;
 mod packets;
@@ -10,8 +9,7 @@ mod stream;
 
 use std::time::Duration;
 
-pub use crowd::Crowd;
-pub use latency::{Latency, latency};
+pub use latency::latency;
 
 use super::{Pinning, Result, contestants::Route, outcome::Unit};
 

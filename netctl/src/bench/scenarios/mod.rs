@@ -4,6 +4,8 @@ mod catalogue;
 mod ground;
 mod judge;
 mod run;
+mod samples;
+mod set_up;
 mod traffic;
 
 pub use catalogue::{CATALOGUE, How, Listed, find};

@@ -28,10 +28,11 @@ pub fn run(request: &Request, mut progress: impl FnMut(&str)) -> Result<Outcome>
     let mut ground = Ground::new(request.budget, |text| progress(&format!("{}{text}", prefix.borrow())))?;
     for (number, listed) in (1..).zip(&request.scenarios) {
         prefix.replace(format!("[{number}/{count}] {}: ", listed.name));
-        scenarios.push(match listed.how {
-            How::Traffic(data) => traffic::measure(&mut ground, listed, data),
-            How::Own(measure) => measure(&mut ground, listed),
-        }?);
+        match listed.how {
+            How::Traffic(data) => scenarios.push(traffic::measure(&mut ground, listed, data)?),
+            How::Own(measure) => scenarios.push(measure(&mut ground, listed)?),
+            How::Several(measure) => scenarios.extend(measure(&mut ground, listed)?),
+        }
         let further = request.scenarios.get(number..).unwrap_or_default();
         ground.keep_only(|name| further.iter().any(|listed| listed.needs(name)));
     }
