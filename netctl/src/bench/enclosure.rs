@@ -13,6 +13,7 @@ use nix::{
     sys::{
         memfd::{MFdFlags, memfd_create},
         prctl::set_pdeathsig,
+        resource::{Resource, getrlimit, setrlimit},
         signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask},
         wait::{WaitStatus, waitpid},
     },
@@ -91,6 +92,9 @@ fn enter(usual: &SigSet) -> Result<()> {
     set_pdeathsig(Signal::SIGKILL).map_err(refused("end with the parent"))?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(usual), None).map_err(refused("let signals through"))?;
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).map_err(refused("make namespaces"))?;
+    // A thousand namespaces are as many open files.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(refused("ask how many files may be open"))?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(refused("open many files"))?;
     let no: Option<&str> = None;
     let mounts: [(Option<&str>, &str, Option<&str>, MsFlags); 4] = [
         (no, "/", no, MsFlags::MS_REC | MsFlags::MS_PRIVATE),

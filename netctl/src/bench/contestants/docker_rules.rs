@@ -10,7 +10,7 @@ use super::{
         BRIDGE, BRIDGE_NETFILTER, CONTAINER_PORT, FIRST, HOST_PORT, IDLE_PORTS, Joint, SECOND, SUBNET, Topology,
     },
 };
-use crate::bench::Result;
+use crate::bench::{Error, Result};
 
 /// Which iptables loads the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,13 @@ impl Flavour {
         match self {
             Self::Nft => "iptables-nft-restore",
             Self::Legacy => "iptables-legacy-restore",
+        }
+    }
+
+    fn save(self) -> &'static str {
+        match self {
+            Self::Nft => "iptables-nft-save",
+            Self::Legacy => "iptables-legacy-save",
         }
     }
 }
@@ -61,6 +68,8 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct DockerRules {
     topology: Topology,
+    flavour: Flavour,
+    bridge_netfilter: bool,
 }
 
 impl DockerRules {
@@ -76,7 +85,7 @@ impl DockerRules {
         // The legacy tool locks the whole machine's tables: another namespace may be loading its own.
         let wait: &[&str] = if options.flavour == Flavour::Legacy { &["-w", "30"] } else { &[] };
         topology.host.run(options.flavour.restore(), wait, &rules.to_string(), "iptables")?;
-        Ok(Self { topology })
+        Ok(Self { topology, flavour: options.flavour, bridge_netfilter: options.bridge_netfilter })
     }
 
     /// The namespaces.
@@ -90,6 +99,22 @@ impl Site for DockerRules {
     fn route(&self, way: Way) -> Option<Route> {
         // Docker's rules leave 127.0.0.1 to its proxy.
         (way != Way::Host).then(|| self.topology.route(way, true))
+    }
+
+    /// By the counters of the rules that accept established packets and new ones.
+    fn check(&self, way: Way, packets: u64) -> Result<()> {
+        if way == Way::Local && !self.bridge_netfilter {
+            return Ok(());
+        }
+        let saved = self.topology.host.run(self.flavour.save(), &["-c", "-t", "filter"], "", "iptables")?;
+        let accepting = saved.lines().filter(|line| line.contains(" -A FORWARD ") && line.ends_with("-j ACCEPT"));
+        let count = |line: &str| line.strip_prefix('[')?.split_once(':')?.0.parse::<u64>().ok();
+        let counted: u64 = accepting.filter_map(count).sum();
+        if counted >= packets {
+            return Ok(());
+        }
+        let what = "the packets that the FORWARD chain has accepted".to_owned();
+        Err(Error::Wrong { what, wanted: format!("at least {packets}"), found: counted.to_string() })
     }
 }
 

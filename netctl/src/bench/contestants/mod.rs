@@ -1,5 +1,6 @@
 //! Who takes part: each in host namespaces of its own, all with the same MTU, offloads and queueing disciplines.
 
+mod crowded;
 mod docker_iptables;
 mod docker_rules;
 mod host_port;
@@ -10,6 +11,7 @@ mod plain;
 mod site;
 pub mod topology;
 
+pub use crowded::{CROWD, Crowded};
 pub use docker_rules::{DockerRules, Flavour, Options as DockerOptions};
 pub use host_port::{Direct, ProxyAndRules};
 pub use netctl::{Netctl, Options as NetctlOptions};
@@ -17,6 +19,7 @@ pub use nft_map::NftMap;
 pub use place::{MTU, Place};
 pub use plain::{BareBridge, Loopback, RawVeth, RoutedHop};
 pub use site::{Route, Site, Way};
+pub use topology::{OUTSIDE_PORT, many_outside};
 
 use super::{
     Result,
@@ -71,6 +74,85 @@ pub const ROUTED_HOP: Entry = Entry { name: "routed hop", build: || boxed(Routed
 
 /// The loopback interface.
 pub const LOOPBACK: Entry = Entry { name: "loopback", build: || boxed(Loopback::new()) };
+
+/// Idle ports that make ten thousand with the two that are measured, and so on.
+const MANY_PORTS: u16 = 9_998;
+const MORE_PORTS: u16 = 998;
+/// Idle containers that make a thousand with the two that are measured, and ten.
+const MANY_CONTAINERS: u16 = 998;
+const FEW_CONTAINERS: u16 = 8;
+
+/// netctl with ten thousand ports published.
+pub const NETCTL_MANY_PORTS: Entry = Entry {
+    name: "netctl, 10,000 ports",
+    build: || boxed(Netctl::new(&NetctlOptions { idle_ports: MANY_PORTS, ..NetctlOptions::default() })),
+};
+
+/// netctl with a thousand ports published.
+pub const NETCTL_MORE_PORTS: Entry = Entry {
+    name: "netctl, 1,000 ports",
+    build: || boxed(Netctl::new(&NetctlOptions { idle_ports: MORE_PORTS, ..NetctlOptions::default() })),
+};
+
+/// Docker's rules with ten thousand ports published.
+pub const DOCKER_MANY_PORTS: Entry = Entry {
+    name: "Docker's rules, 10,000 ports",
+    build: || boxed(DockerRules::new(&DockerOptions { idle_ports: MANY_PORTS, ..DockerOptions::default() })),
+};
+
+/// Docker's rules with a thousand ports published.
+pub const DOCKER_MORE_PORTS: Entry = Entry {
+    name: "Docker's rules, 1,000 ports",
+    build: || boxed(DockerRules::new(&DockerOptions { idle_ports: MORE_PORTS, ..DockerOptions::default() })),
+};
+
+/// A map with ten thousand ports.
+pub const NFT_MANY_PORTS: Entry =
+    Entry { name: "nftables map, 10,000 ports", build: || boxed(NftMap::new(MANY_PORTS)) };
+
+/// netctl with a thousand containers.
+pub const NETCTL_MANY_CONTAINERS: Entry = Entry {
+    name: "netctl, 1,000 containers",
+    build: || boxed(Netctl::new(&NetctlOptions { idle_containers: MANY_CONTAINERS, ..NetctlOptions::default() })),
+};
+
+/// netctl with ten containers.
+pub const NETCTL_FEW_CONTAINERS: Entry = Entry {
+    name: "netctl, 10 containers",
+    build: || boxed(Netctl::new(&NetctlOptions { idle_containers: FEW_CONTAINERS, ..NetctlOptions::default() })),
+};
+
+/// Docker 28's rules for a thousand containers.
+pub const DOCKER_MANY_CONTAINERS: Entry =
+    Entry { name: "Docker's rules, 1,000 containers", build: || boxed(docker_containers(MANY_CONTAINERS)) };
+
+/// Docker 28's rules for ten containers.
+pub const DOCKER_FEW_CONTAINERS: Entry =
+    Entry { name: "Docker's rules, 10 containers", build: || boxed(docker_containers(FEW_CONTAINERS)) };
+
+/// netctl with room for many flows, and none of them there.
+pub const NETCTL_ROOMY: Entry = Entry { name: "netctl, no flows", build: || boxed(roomy()) };
+
+/// netctl with many live flows.
+pub const NETCTL_CROWDED: Entry =
+    Entry { name: "netctl, 256,000 flows", build: || boxed(Crowded::new("netctl", Box::new(roomy()?))) };
+
+/// Docker's rules with many live flows.
+pub const DOCKER_CROWDED: Entry = Entry {
+    name: "Docker's rules, 256,000 flows",
+    build: || {
+        let site = Box::new(DockerRules::new(&DockerOptions::default())?);
+        boxed(Crowded::new("Docker's rules", site))
+    },
+};
+
+fn roomy() -> Result<Netctl> {
+    Netctl::new(&NetctlOptions { flows: Some(2 * CROWD), ..NetctlOptions::default() })
+}
+
+fn docker_containers(idle_endpoints: u16) -> Result<DockerRules> {
+    DockerRules::new(&DockerOptions { raw_table: true, idle_endpoints, ..DockerOptions::default() })
+}
 
 /// A real dockerd as it comes, with its proxy.
 pub const DOCKERD: Entry = Entry { name: "dockerd", build: || boxed(DockerSite::new(true)) };

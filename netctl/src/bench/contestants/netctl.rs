@@ -69,10 +69,10 @@ impl Netctl {
     fn build(&mut self, options: &Options) -> Result<()> {
         narrow_ports(&self.first)?;
         narrow_ports(&self.second)?;
-        self.netctl(&["network", "create", "--subnet", "172.30.0.0/16", NETWORK])?;
         if let Some(flows) = options.flows {
             self.netctl(&["dataplane", "load", "--flows", &flows.to_string()])?;
         }
+        self.netctl(&["network", "create", "--subnet", "172.30.0.0/16", NETWORK])?;
         for number in 0..options.idle_containers {
             let place = Place::new("idle container")?;
             self.attach(&format!("idle{number}"), &place, &[])?;
@@ -130,6 +130,25 @@ impl Site for Netctl {
         };
         let (client, server) = (client.clone(), self.second.clone());
         Some(Route { client, server, listen, target, further: Vec::new(), source })
+    }
+
+    fn refusals(&self) -> Option<String> {
+        let text = self.netctl(&["dataplane", "dump", "drops", "--json"]).ok()?;
+        let rows: Vec<Value> = serde_json::from_str(&text).ok()?;
+        let told = |row: &Value| Some(format!("{} {}", row.get("packets")?, row.get("reason")?.as_str()?));
+        Some(format!("netctl dropped {}", rows.iter().filter_map(told).collect::<Vec<_>>().join(", ")))
+    }
+
+    fn check(&self, _way: Way, packets: u64) -> Result<()> {
+        let text = self.netctl(&["stats", "--json", "first", "second"])?;
+        let rows: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
+        let counters = rows.iter().flat_map(|row| ["rx_packets", "tx_packets"].map(|name| row.get(name)));
+        let counted: u64 = counters.flatten().filter_map(Value::as_u64).sum();
+        if counted >= packets {
+            return Ok(());
+        }
+        let what = "the packets of both containers as netctl stats counts them".to_owned();
+        Err(Error::Wrong { what, wanted: format!("at least {packets}"), found: counted.to_string() })
     }
 }
 

@@ -50,4 +50,9 @@ pub trait Site {
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// What a contestant that fails tells of what it has refused, if it counts that.
+    fn refusals(&self) -> Option<String> {
+        None
+    }
 }

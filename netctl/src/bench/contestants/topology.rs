@@ -75,6 +75,11 @@ pub fn host_and_client() -> Result<(Place, Place)> {
     Ok((host, client))
 }
 
+/// Addresses of servers outside that are many.
+pub fn many_outside() -> impl Iterator<Item = Ipv4Addr> {
+    (50..=249).map(|number| Ipv4Addr::new(198, 18, 0, number))
+}
+
 /// Has a container's connections come from few ports.
 pub fn narrow_ports(container: &Place) -> Result<()> {
     container.set("net/ipv4/ip_local_port_range", OWN_PORTS)

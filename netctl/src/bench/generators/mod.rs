@@ -1,5 +1,6 @@
 //! Traffic, and how fast it goes: pinned, blocking, small. Each is opened on a way once and measured slice by slice.
 
+mod crowd;
 mod flows;
 mod latency;
 mod packets;
@@ -9,7 +10,8 @@ mod stream;
 
 use std::time::Duration;
 
-pub use latency::latency;
+pub use crowd::Crowd;
+pub use latency::{Latency, latency};
 
 use super::{Pinning, Result, contestants::Route, outcome::Unit};
 

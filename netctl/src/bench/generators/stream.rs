@@ -1,11 +1,15 @@
-//! TCP streams: one pinned thread writes, one reads, both blocking, 128 KiB at a time. What has been read counts.
+//! TCP streams: one pinned thread writes, one reads, 128 KiB at a time, each call when it would not block, as iperf3 and servers
+//! with an event loop do. What has been read counts.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{Generator, LOST, Slice};
 use crate::bench::{Error, Pinning, Result, contestants::Route, pinning::take_cpu};
@@ -61,6 +65,9 @@ impl Stream {
         if from.ip() != route.source {
             let what = format!("the client's address as a server in the {} sees it", route.server.label());
             return Err(Error::Wrong { what, wanted: route.source.to_string(), found: from.ip().to_string() });
+        }
+        for end in [&writing, &reading] {
+            end.set_nonblocking(true).map_err(Error::socket(what.clone()))?;
         }
         let spawn = |name: &str, cpu, work: fn(TcpStream, &Shared) -> io::Result<()>, end: &TcpStream| {
             let (end, shared) = (end.try_clone()?, Arc::clone(&self.shared));
@@ -156,10 +163,14 @@ fn check(mut writing: &TcpStream, mut reading: &TcpStream) -> io::Result<()> {
 fn write(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let bytes = vec![0xa5; CALL];
     while !shared.stopping.load(Ordering::Acquire) {
-        if shared.running.load(Ordering::Acquire) {
-            stream.write_all(&bytes)?;
-        } else {
+        if !shared.running.load(Ordering::Acquire) {
             thread::park();
+            continue;
+        }
+        ready(&stream, PollFlags::POLLOUT)?;
+        match stream.write(&bytes) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
         }
     }
     Ok(())
@@ -168,10 +179,18 @@ fn write(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
 fn read(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut bytes = vec![0; CALL];
     loop {
-        let length = stream.read(&mut bytes)?;
-        if length == 0 {
-            return Ok(());
+        ready(&stream, PollFlags::POLLIN)?;
+        match stream.read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(length) => drop(shared.read.fetch_add(length as u64, Ordering::Release)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
         }
-        shared.read.fetch_add(length as u64, Ordering::Release);
     }
+}
+
+/// Waits until a call would not block.
+fn ready(stream: &TcpStream, what: PollFlags) -> io::Result<()> {
+    poll(&mut [PollFd::new(stream.as_fd(), what)], PollTimeout::NONE)?;
+    Ok(())
 }

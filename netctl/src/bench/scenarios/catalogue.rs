@@ -4,8 +4,11 @@ use super::{Ends, Entrant, Goal, Ground, Traffic, set_up};
 use crate::bench::{
     Error, Result,
     contestants::{
-        BRIDGE, CNI, DIRECT, DOCKER_LEGACY, DOCKER_NO_BRIDGE_NF, DOCKER_PROXY, DOCKER_RAW, DOCKER_RULES, DOCKERD,
-        DOCKERD_NO_PROXY, Entry, LOOPBACK, NETAVARK, NETCTL, NFT_MAP, RAW_VETH, ROUTED_HOP, Way,
+        BRIDGE, CNI, DIRECT, DOCKER_CROWDED, DOCKER_FEW_CONTAINERS, DOCKER_LEGACY, DOCKER_MANY_CONTAINERS,
+        DOCKER_MANY_PORTS, DOCKER_MORE_PORTS, DOCKER_NO_BRIDGE_NF, DOCKER_PROXY, DOCKER_RAW, DOCKER_RULES, DOCKERD,
+        DOCKERD_NO_PROXY, Entry, LOOPBACK, NETAVARK, NETCTL, NETCTL_CROWDED, NETCTL_FEW_CONTAINERS,
+        NETCTL_MANY_CONTAINERS, NETCTL_MANY_PORTS, NETCTL_MORE_PORTS, NETCTL_ROOMY, NFT_MANY_PORTS, NFT_MAP, RAW_VETH,
+        ROUTED_HOP, Way,
     },
     generators::Workload,
     outcome::{Role, Scenario},
@@ -76,6 +79,8 @@ pub const CATALOGUE: &[Listed] = &[
         "Connect, ask, answer, close from outside at one of 10 published ports",
         &published(Workload::TcpConnections),
     ),
+    row(8, "many-ports", "Connect, ask, answer, close from outside at the last of 10,000 published ports", &MANY_PORTS),
+    row(9, "many-containers", "TCP round trips between two of 1,000 containers", &MANY_CONTAINERS),
     row(11, "outbound-stream", "A TCP stream from a container to outside, masqueraded", &outbound(Workload::TcpStream)),
     row(
         11,
@@ -88,6 +93,12 @@ pub const CATALOGUE: &[Listed] = &[
         "outbound-connections",
         "Connect, ask, answer, close from a container to outside, masqueraded",
         &outbound(Workload::TcpConnections),
+    ),
+    row(
+        12,
+        "many-flows",
+        "TCP round trips from a container to outside beside 256,000 live flows, masqueraded",
+        &MANY_FLOWS,
     ),
     row(
         10,
@@ -211,6 +222,63 @@ const ACROSS: &[Entrant] = &[
     one(Role::Other, DOCKER_LEGACY),
     one(Role::Other, DOCKER_NO_BRIDGE_NF),
 ];
+
+const MANY_PORTS: Traffic = Traffic {
+    workload: Workload::TcpConnections,
+    way: Way::Published,
+    ends: Ends::OneCpu,
+    x: Some("published ports"),
+    entrants: &[
+        at(Role::Peer, DOCKER_RULES, 10_000.0, DOCKER_MANY_PORTS),
+        at(Role::Ours, NETCTL, 10_000.0, NETCTL_MANY_PORTS),
+        at(Role::Other, NETCTL, 1_000.0, NETCTL_MORE_PORTS),
+        at(Role::Other, NETCTL, 10.0, NETCTL),
+        at(Role::Other, DOCKER_RULES, 1_000.0, DOCKER_MORE_PORTS),
+        at(Role::Other, DOCKER_RULES, 10.0, DOCKER_RULES),
+        at(Role::Other, NFT_MAP, 10_000.0, NFT_MANY_PORTS),
+        at(Role::Other, NFT_MAP, 10.0, NFT_MAP),
+    ],
+    goals: &[
+        Goal::Times { than: (DOCKER_RULES.name, Some(10_000.0)), reach: 5.0, stretch: Some(10.0) },
+        Goal::Times { than: (NETCTL.name, Some(10.0)), reach: 0.97, stretch: None },
+    ],
+};
+
+const MANY_CONTAINERS: Traffic = Traffic {
+    workload: Workload::TcpRoundTrips,
+    way: Way::Local,
+    ends: Ends::OneCpu,
+    x: Some("containers"),
+    entrants: &[
+        at(Role::Peer, DOCKER_RAW, 1_000.0, DOCKER_MANY_CONTAINERS),
+        at(Role::Ours, NETCTL, 1_000.0, NETCTL_MANY_CONTAINERS),
+        at(Role::Other, NETCTL, 10.0, NETCTL_FEW_CONTAINERS),
+        at(Role::Other, DOCKER_RAW, 10.0, DOCKER_FEW_CONTAINERS),
+    ],
+    goals: &[
+        Goal::Times { than: (DOCKER_RAW.name, Some(1_000.0)), reach: 1.5, stretch: Some(2.0) },
+        Goal::Times { than: (NETCTL.name, Some(10.0)), reach: 0.98, stretch: None },
+    ],
+};
+
+const MANY_FLOWS: Traffic = Traffic {
+    workload: Workload::TcpRoundTrips,
+    way: Way::Outbound,
+    ends: Ends::OneCpu,
+    x: Some("live flows"),
+    entrants: &[
+        at(Role::Peer, DOCKER_RULES, 256_000.0, DOCKER_CROWDED),
+        at(Role::Ours, NETCTL, 256_000.0, NETCTL_CROWDED),
+        at(Role::Other, NETCTL, 0.0, NETCTL_ROOMY),
+        at(Role::Other, DOCKER_RULES, 0.0, DOCKER_RULES),
+    ],
+    goals: &[Goal::Times { than: (NETCTL.name, Some(0.0)), reach: 0.95, stretch: None }],
+};
+
+/// A contestant at a place of a curve, for which it is built on its own.
+const fn at(role: Role, contestant: Entry, x: f64, entry: Entry) -> Entrant {
+    Entrant { entry, role, x: Some(x), name: contestant.name }
+}
 
 /// The same with one end a CPU, for orientation only.
 const fn spread(traffic: &Traffic) -> Traffic {

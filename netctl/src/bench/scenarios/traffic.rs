@@ -94,8 +94,12 @@ pub(super) fn measure(ground: &mut Ground<'_>, listed: &Listed, traffic: &Traffi
         match ground.site(&entrant.entry) {
             Ok(site) => {
                 let Some(route) = site.route(traffic.way) else { continue };
-                let opened = generators::open(traffic.workload, &route, pinning);
-                let generator = opened.map_err(|error| error.of(entrant.entry.name))?;
+                let generator = generators::open(traffic.workload, &route, pinning).map_err(|error| {
+                    if let Some(refusals) = site.refusals() {
+                        ground.say(&refusals);
+                    }
+                    error.of(entrant.entry.name)
+                })?;
                 ready.push(Ready { entrant: *entrant, site, generator });
             }
             Err(error) => scenario.skipped.push(skip(entrant, error)?),
