@@ -42,9 +42,13 @@ pub fn take_cpu(cpu: usize) -> Result<()> {
     let mut only = CpuSet::new();
     only.set(cpu).map_err(Error::pinning(cpu))?;
     sched_setaffinity(Pid::from_raw(0), &only).map_err(Error::pinning(cpu))?;
+    go_first().map_err(Error::pinning(cpu))
+}
+
+/// Lets the calling thread run ahead of whatever else the machine runs.
+pub fn go_first() -> std::result::Result<(), Errno> {
     // Not a real-time class: that would keep the kernel's own softirq thread from the CPU.
     // SAFETY: setpriority takes three integers; 0 names the calling thread.
     let answer = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
-    Errno::result(answer).map_err(Error::pinning(cpu))?;
-    Ok(())
+    Errno::result(answer).map(drop)
 }

@@ -4,15 +4,21 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{Generator, LOST, Slice};
-use crate::bench::{Error, Pinning, Result, contestants::Route, pinning::take_cpu};
+use crate::bench::{
+    Error, Pinning, Result,
+    contestants::Route,
+    pinning::{go_first, take_cpu},
+};
 
 /// Bytes a call, as iperf3's.
 const CALL: usize = 128 * 1024;
@@ -103,12 +109,10 @@ impl Stream {
 
 impl Generator for Stream {
     fn measure(&mut self, slice: &Slice) -> Result<f64> {
-        self.shared.running.store(true, Ordering::Release);
-        self.wake();
-        self.watch(slice.warm_up);
-        let (bytes, elapsed) = self.watch(slice.measured);
-        self.shared.running.store(false, Ordering::Release);
-        self.settle();
+        // Who watches must not be kept waiting by what else the machine runs.
+        let watcher = thread::scope(|scope| scope.spawn(|| self.slice(slice)).join());
+        let found = watcher.unwrap_or_else(|payload| panic::resume_unwind(payload));
+        let (bytes, elapsed) = found.map_err(Error::socket("watch a stream"))?;
         #[expect(clippy::cast_precision_loss, reason = "a slice has fewer bits than 2^52")]
         Ok((bytes * 8) as f64 / elapsed.as_secs_f64())
     }
@@ -119,6 +123,17 @@ impl Generator for Stream {
 }
 
 impl Stream {
+    fn slice(&self, slice: &Slice) -> std::result::Result<(u64, Duration), Errno> {
+        go_first()?;
+        self.shared.running.store(true, Ordering::Release);
+        self.wake();
+        self.watch(slice.warm_up);
+        let found = self.watch(slice.measured);
+        self.shared.running.store(false, Ordering::Release);
+        self.settle();
+        Ok(found)
+    }
+
     /// Waits until the readers have read everything, so that the next contestant has the CPU for itself.
     fn settle(&self) {
         let deadline = Instant::now() + LOST;
