@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use netctl::bench::{
     Pinning,
     contestants::{
-        BareBridge, DockerOptions, DockerRules, Flavour, Loopback, NftMap, RawVeth, Route, RoutedHop, Site, Way,
+        BareBridge, Crowded, DockerOptions, DockerRules, Flavour, Loopback, NftMap, RawVeth, Route, RoutedHop, Site,
+        Way,
     },
     generators::{self, Slice, Workload},
 };
@@ -76,6 +77,30 @@ fn a_client_with_another_address_than_it_should_have_is_not_measured() -> Result
             "{complaint}"
         );
     }
+    Ok(())
+}
+
+#[test]
+fn a_contestant_whose_counters_do_not_show_the_traffic_fails() -> Result<()> {
+    let docker = DockerRules::new(&DockerOptions::default())?;
+    let route = docker.route(Way::Published).context("a way")?;
+    let mut generator = generators::open(Workload::TcpRoundTrips, &route, pinning()?)?;
+    generator.measure(&SHORT)?;
+    docker.check(Way::Published, generator.packets())?;
+    let complaint = docker.check(Way::Published, 100 * generator.packets()).err().context("was believed")?.to_string();
+    assert!(complaint.contains("the FORWARD chain"), "{complaint}");
+    Ok(())
+}
+
+#[test]
+fn flows_that_no_longer_carry_anything_are_counted_as_lost() -> Result<()> {
+    let crowded = Crowded::new("rules", Box::new(DockerRules::new(&DockerOptions::default())?), 2_000)?;
+    let route = crowded.route(Way::Outbound).context("a way")?;
+    assert_eq!(crowded.notes(), ["rules: none of 2000 live flows was lost"]);
+    // The servers' answers go nowhere.
+    route.server.add_route("198.18.0.1/32".parse()?, "lo", None)?;
+    let [note] = crowded.notes().try_into().map_err(|notes| anyhow::anyhow!("{notes:?}"))?;
+    assert!(note.starts_with("rules: LOST at least"), "{note}");
     Ok(())
 }
 

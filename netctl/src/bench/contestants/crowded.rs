@@ -15,8 +15,8 @@ pub struct Crowded {
 }
 
 impl Crowded {
-    /// Makes the flows through a site that stands.
-    pub fn new(name: &'static str, site: Box<dyn Site>) -> Result<Self> {
+    /// Makes so many flows through a site that stands.
+    pub fn new(name: &'static str, site: Box<dyn Site>, flows: u32) -> Result<Self> {
         let missing = || Error::Wrong {
             what: format!("the way out of {name}"),
             wanted: "a route".to_owned(),
@@ -28,7 +28,7 @@ impl Crowded {
         for address in many_outside() {
             route.server.add_address("eth0", address, 24)?;
         }
-        let crowd = Crowd::make(&containers, &route.server, CROWD as usize)?;
+        let crowd = Crowd::make(&containers, &route.server, flows as usize)?;
         Ok(Self { name, crowd, site })
     }
 }

@@ -135,14 +135,14 @@ pub const NETCTL_ROOMY: Entry = Entry { name: "netctl, no flows", build: || boxe
 
 /// netctl with many live flows.
 pub const NETCTL_CROWDED: Entry =
-    Entry { name: "netctl, 256,000 flows", build: || boxed(Crowded::new("netctl", Box::new(roomy()?))) };
+    Entry { name: "netctl, 256,000 flows", build: || boxed(Crowded::new("netctl", Box::new(roomy()?), CROWD)) };
 
 /// Docker's rules with many live flows.
 pub const DOCKER_CROWDED: Entry = Entry {
     name: "Docker's rules, 256,000 flows",
     build: || {
         let site = Box::new(DockerRules::new(&DockerOptions::default())?);
-        boxed(Crowded::new("Docker's rules", site))
+        boxed(Crowded::new("Docker's rules", site, CROWD))
     },
 };
 

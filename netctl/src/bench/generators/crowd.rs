@@ -14,7 +14,7 @@ use crate::bench::{
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// When so many are lost, the rest is not tried.
-const LOST_AFTER_ALL: usize = 50;
+const LOST_AFTER_ALL: usize = 20;
 
 /// So many losses in a row mean that a table is full.
 const FULL: u32 = 20;

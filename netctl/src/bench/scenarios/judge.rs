@@ -99,14 +99,14 @@ impl Scenario {
     }
 }
 
-/// By the value; one that misses by less than its interval is undecided.
+/// By the whole interval: a target that lies in it is undecided.
 fn met(found: Estimate, measure: &Measure, reach: f64, stretch: Option<f64>) -> Met {
     let is_at_most = matches!(measure, Measure::AtMost | Measure::PercentileAtMost { .. });
+    let (worst, best) = if is_at_most { (found.high, found.low) } else { (found.low, found.high) };
     let reaches = |value: f64, goal: f64| if is_at_most { value <= goal } else { value >= goal };
-    let best = if is_at_most { found.low } else { found.high };
-    if stretch.is_some_and(|stretch| reaches(found.value, stretch)) {
+    if stretch.is_some_and(|stretch| reaches(worst, stretch)) {
         Met::Stretch
-    } else if reaches(found.value, reach) {
+    } else if reaches(worst, reach) {
         Met::Reached
     } else if reaches(best, reach) {
         Met::Undecided
@@ -166,6 +166,8 @@ mod tests {
         assert_eq!(met_of(110.0, 100.0, Measure::ShareOfGap, 0.7, None), Met::Undecided, "without a gap");
         let near = Estimate { value: 0.99, low: 0.97, high: 1.01, rounds: 30 };
         assert_eq!(met(near, &times(), 1.0, None), Met::Undecided, "by less than the interval");
+        assert_eq!(met(near, &times(), 0.98, None), Met::Undecided, "by less than the interval");
+        assert_eq!(met(near, &times(), 0.97, Some(0.98)), Met::Reached);
         assert_eq!(met_of(120.0, 130.0, Measure::AtMost, 121.0, Some(100.0)), Met::Reached);
         assert_eq!(met_of(120.0, 130.0, Measure::PercentileAtMost { percentile: 99.0 }, 119.0, None), Met::Missed);
     }
