@@ -155,7 +155,8 @@ impl Site for Netctl {
 impl Drop for Netctl {
     /// The namespaces take links and hooks with them; what answers names and what is pinned is left to us.
     fn drop(&mut self) {
-        let serve = fs::read_to_string(self.dirs.serve_pid()).ok().and_then(|text| text.trim().parse().ok());
+        let serve = fs::read_to_string(self.dirs.serve_pid()).ok();
+        let serve = serve.and_then(|text| text.split_whitespace().next()?.parse().ok());
         if let Some(pid) = serve {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }

@@ -99,6 +99,12 @@ impl Dockerd {
         docker
     }
 
+    /// Where it keeps everything.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// `docker run` with these options, of a command that waits; gives the identifier.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ pub mod connector;
 pub mod control_groups;
 mod docker_proxy;
 mod dockerd;
+pub mod memory;
 mod netavark;
 mod own;
 mod program;

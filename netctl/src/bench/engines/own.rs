@@ -53,6 +53,12 @@ impl Own {
         run(&mut self.command(words), b"")
     }
 
+    /// The pid of its resident process.
+    #[must_use]
+    pub fn serve(&self) -> Option<i32> {
+        fs::read_to_string(self.dirs.serve_pid()).ok()?.split_whitespace().next()?.parse().ok()
+    }
+
     /// Its directories.
     #[must_use]
     pub fn dirs(&self) -> &Dirs {
@@ -63,8 +69,7 @@ impl Own {
 impl Drop for Own {
     /// The namespaces take links and hooks with them.
     fn drop(&mut self) {
-        let serve = fs::read_to_string(self.dirs.serve_pid()).ok().and_then(|text| text.trim().parse().ok());
-        if let Some(pid) = serve {
+        if let Some(pid) = self.serve() {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }
         // Neither is an error for whoever measures; a name that is left says whose it is.

@@ -1,6 +1,6 @@
 //! The rows of the table of targets: who is compared with whom, by what traffic, and what has to be reached. Data only.
 
-use super::{Ends, Entrant, Goal, Ground, Traffic, set_up};
+use super::{Ends, Entrant, Goal, Ground, Traffic, many_ports, memory, set_up, web};
 use crate::bench::{
     Error, Result,
     contestants::{
@@ -118,11 +118,24 @@ pub const CATALOGUE: &[Listed] = &[
         "Connect, ask, answer, close from the host, by 127.0.0.1, at a published port",
         &host(Workload::TcpConnections, HOST_THRICE),
     ),
+    own(16, "memory-flow", "A masqueraded UDP flow", How::Several(memory::measure)),
+    own(
+        17,
+        "endpoint-set-up",
+        "A ready namespace gets an endpoint with one published port",
+        How::Several(set_up::measure),
+    ),
+    own(
+        18,
+        "ten-thousand-ports",
+        "A ready namespace gets 10,000 published ports at once",
+        How::Own(many_ports::measure),
+    ),
     Listed {
-        row: Some(17),
-        name: "endpoint-set-up",
-        what: "A ready namespace gets an endpoint with one published port, and loses it",
-        how: How::Several(set_up::measure),
+        row: None,
+        name: "web-small-file",
+        what: "nginx behind a published port, wrk asks for 128 bytes",
+        how: How::Several(web::measure),
     },
     extra(
         "local-stream-two-cpus",
@@ -149,6 +162,10 @@ pub fn find(name: &str) -> Result<&'static Listed> {
 
 const fn row(row: u8, name: &'static str, what: &'static str, traffic: &'static Traffic) -> Listed {
     Listed { row: Some(row), name, what, how: How::Traffic(traffic) }
+}
+
+const fn own(row: u8, name: &'static str, what: &'static str, how: How) -> Listed {
+    Listed { row: Some(row), name, what, how }
 }
 
 const fn extra(name: &'static str, what: &'static str, traffic: &'static Traffic) -> Listed {

@@ -3,10 +3,13 @@
 mod catalogue;
 mod ground;
 mod judge;
+mod many_ports;
+mod memory;
 mod run;
 mod samples;
 mod set_up;
 mod traffic;
+mod web;
 
 pub use catalogue::{CATALOGUE, How, Listed, find};
 pub use ground::Ground;

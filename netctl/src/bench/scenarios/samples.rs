@@ -1,8 +1,8 @@
 //! Samples that were not taken in rounds: set-up times, sizes. How they become series, and what may be claimed of them.
 
 use crate::bench::{
-    Error, Precision, compare, median,
-    outcome::{Better, Role, Scenario, Series, Skipped, Unit},
+    Error, Estimate, Precision, compare, median,
+    outcome::{Better, Measure, Met, Role, Scenario, Series, Skipped, Target, Unit},
     scenarios::Listed,
 };
 
@@ -54,7 +54,9 @@ pub fn against_peer(scenario: &mut Scenario) {
             Better::Higher => compare(&series.samples, &peer.samples),
             Better::Lower => compare(&peer.samples, &series.samples),
         });
-        series.verdict = series.estimate.map(|estimate| estimate.verdict(&PRECISION));
+        // Sizes are counted, not sampled: once is enough.
+        let precision = if series.samples.len() == 1 { Precision { min_rounds: 1, ..PRECISION } } else { PRECISION };
+        series.verdict = series.estimate.map(|estimate| estimate.verdict(&precision));
     }
 }
 
@@ -65,4 +67,22 @@ pub fn skipped(contestant: &str, error: &Error) -> Skipped {
         None => (error.to_string(), None),
     };
     Skipped { contestant: contestant.to_owned(), why, package }
+}
+
+/// Looks whether a target is reached of what was measured once, as sizes are.
+pub fn aim_once(scenario: &mut Scenario, measure: Measure, reach: f64) {
+    let typical = |contestant: &str| scenario.of(contestant, None).map(|series| series.typical);
+    let ours = typical("netctl");
+    let value = match &measure {
+        Measure::TimesBetter { than, .. } => ours.zip(typical(than)).map(|(ours, theirs)| theirs / ours),
+        _ => ours,
+    };
+    let reached = |value: f64| match measure {
+        Measure::TimesBetter { .. } => value >= reach,
+        _ => value <= reach,
+    };
+    let met = value.map_or(Met::Undecided, |value| if reached(value) { Met::Reached } else { Met::Missed });
+    let measured = value.map(|value| Estimate { value, low: value, high: value, rounds: 1 });
+    let contestant = "netctl".to_owned();
+    scenario.targets.push(Target { measure, contestant, x: None, reach, stretch: None, measured, met });
 }
