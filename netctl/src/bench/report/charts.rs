@@ -75,7 +75,7 @@ fn spread(scenario: &Scenario, series: &Series, peer: Option<f64>) -> Option<(f6
     } else {
         series.estimate
     };
-    let Estimate { value, low, high, .. } = own?;
+    let Estimate { value, low, high, .. } = own.filter(|own| own.rounds > 1)?;
     peer?;
     Some(match scenario.better {
         Better::Higher => (series.typical * low / value, series.typical * high / value),

@@ -223,3 +223,13 @@ fn the_document_has_targets_contestants_and_places_for_explanations() {
         assert!(text.lines().any(|line| line == row), "{row}\n{text}");
     }
 }
+
+#[test]
+fn what_was_counted_once_has_no_interval() -> Outcomes {
+    let mut outcome = outcome();
+    let estimates = outcome.scenarios.iter_mut().flat_map(|scenario| &mut scenario.series);
+    estimates.filter_map(|series| series.estimate.as_mut()).for_each(|estimate| estimate.rounds = 1);
+    let page = html(&outcome)?;
+    assert!(page.contains("counted") && !page.contains("1.257–1.283"), "{page}");
+    Ok(())
+}

@@ -76,9 +76,12 @@ pub fn ratio(ratio: f64) -> String {
     }
 }
 
-/// An interval of ratios.
+/// An interval of ratios; none of what was counted once.
 #[must_use]
 pub fn interval(estimate: &Estimate) -> String {
+    if estimate.rounds == 1 {
+        return "counted".to_owned();
+    }
     format!("{}–{}", ratio(estimate.low), ratio(estimate.high))
 }
 
