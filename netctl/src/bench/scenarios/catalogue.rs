@@ -138,6 +138,11 @@ pub const CATALOGUE: &[Listed] = &[
         how: How::Several(web::measure),
     },
     extra(
+        "published-round-trips-512",
+        "TCP round trips from outside at a published port, on 512 open connections in turn",
+        &Traffic { goals: &[], ..published(Workload::TcpRoundTripsOn(512)) },
+    ),
+    extra(
         "local-stream-two-cpus",
         "A TCP stream between two containers, one end a CPU",
         &spread(&local(Workload::TcpStream)),

@@ -5,7 +5,7 @@ use fastrand::Rng;
 use crate::bench::{
     compare, log_ratios, median,
     outcome::{Better, Measure, Met, Qualification, Role, Scenario, Series, Target},
-    stats::{Estimate, Precision, Verdict},
+    stats::{Estimate, Precision},
 };
 
 /// What may be claimed needs this.
@@ -61,7 +61,7 @@ fn times_better(ours: &[f64], theirs: &[f64], better: Better) -> Option<Estimate
 
 fn share(ours: &[f64], peer: &[f64], limit: &[f64]) -> Option<Estimate> {
     // Without a limit that is clearly better there is no gap to speak of.
-    compare(limit, peer).filter(|gap| gap.verdict(&VERDICT) == Verdict::Win)?;
+    compare(limit, peer).filter(|gap| gap.low > 1.0)?;
     let pairs: Vec<(f64, f64)> = log_ratios(ours, peer).into_iter().zip(log_ratios(limit, peer)).collect();
     Estimate::share_of_gap(&pairs, &mut Rng::with_seed(0))
 }
@@ -118,6 +118,7 @@ fn met(found: Estimate, measure: &Measure, reach: f64, stretch: Option<f64>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::Verdict;
 
     fn found(contestant: &str, role: Role, rate: f64) -> Judged {
         let mut rng = Rng::with_seed(rate.to_bits());
