@@ -32,11 +32,14 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     setup::run()?;
     setup::engines()?;
-    programs::run(Command::new("cargo").args(["build", "--release", "--package", "netctl"]))?;
+    let packages = ["--package", "netctl", "--package", "netctl-tests"];
+    programs::run(Command::new("cargo").args(["build", "--release", "--bins"]).args(packages))?;
     let target = std::path::absolute(project::target())?;
     let (page, samples) = (target.join("benchmarks.html"), target.join("benchmarks.json"));
+    let cost = target.join("program-cost.json");
+    programs::run(Command::new(target.join("release/program_cost")).arg("--json").arg(&cost))?;
     let mut bench = Command::new(target.join("release/netctl"));
-    bench.args(["bench", "--budget", &options.budget]);
+    bench.args(["bench", "--budget", &options.budget, "--add"]).arg(&cost);
     for report in [Path::new(DOCUMENT), &page, &samples] {
         bench.arg("--report").arg(report);
     }

@@ -1,12 +1,17 @@
 //! `netctl bench`: what is asked for, and what is printed of it.
 
-use std::{io::Write, path::PathBuf, time::Duration};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use netctl::{
     bench::{
         Outcome as Found,
         enclosure::{End, enclose},
+        outcome::Scenario,
         report,
         scenarios::{CATALOGUE, Request, find, run},
     },
@@ -23,6 +28,9 @@ pub struct Bench {
     /// Also write a report: Markdown for .md, JSON for .json, else one page of HTML
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
+    /// Also tell of scenarios that were measured elsewhere, a list in JSON
+    #[arg(long, value_name = "FILE")]
+    add: Vec<PathBuf>,
     /// Print the outcome as JSON, with all samples
     #[arg(long)]
     json: bool,
@@ -43,16 +51,25 @@ pub fn bench(arguments: &Bench) -> Outcome {
     if !nix::unistd::Uid::effective().is_root() {
         return Err(Error::NotRoot);
     }
+    let added = arguments.add.iter().map(|path| added(path)).collect::<Result<Vec<_>>>()?;
     let request = Request { scenarios, budget: arguments.budget };
     let tell = |text: &str| drop(writeln!(std::io::stderr(), "{text}"));
     match enclose(|| run(&request, tell))? {
         End::Interrupted(signal) => Ok(u8::try_from(128 + signal as i32).unwrap_or(1)),
-        End::Finished(found) => {
+        End::Finished(mut found) => {
+            found.scenarios.extend(added.into_iter().flatten());
             arguments.report.iter().try_for_each(|path| report::write(&found, path))?;
             print(&found, arguments.json)?;
             Ok(0)
         }
     }
+}
+
+/// Read before anything is measured, which takes long.
+fn added(path: &Path) -> Result<Vec<Scenario>> {
+    let failed = || netctl::bench::Error::file("read the scenarios of", path);
+    let text = std::fs::read_to_string(path).map_err(failed())?;
+    Ok(serde_json::from_str(&text).map_err(|error| failed()(error.into()))?)
 }
 
 /// Every name that is unknown is told.

@@ -4,7 +4,7 @@
 //! A repeat is fed what the run before made of the packet. So every case here leaves its packet as it was: containers have
 //! the address that translation gives them. The exception is the way out, which takes a hop each time.
 //!
-//! `program_cost [HAND_FUSED.o]`: the object of `docs/adr/0001` is measured beside the product on the same flows.
+//! `program_cost --json FILE` writes the same as a scenario of the benchmark. `program_cost [HAND_FUSED.o]`: the object of `docs/adr/0001` is measured beside the product on the same flows.
 
 use std::path::Path;
 
@@ -15,7 +15,8 @@ use netctl::bench::pinning::take_cpu;
 use netctl_common::abi::{Ip4, Ip6};
 use netctl_common::testkit::{CLIENT, CLIENT6, Hook, MASQUERADE_BASE, PEER, PEER6, World, datagram, ip, mac};
 use netctl_common::wire::transport::{ACK, SYN, TCP};
-use netctl_tests::datapath::{KernelHost, Program, counters};
+use netctl_tests::datapath::cost_report::{Cost, scenario};
+use netctl_tests::datapath::{EmptyProgram, KernelHost, Program, counters};
 
 /// Runs a batch, and batches of which the quickest counts.
 const RUNS: u32 = 1_000_000;
@@ -39,6 +40,11 @@ struct Case {
 fn main() -> Result<()> {
     take_cpu(0)?;
     let host = KernelHost::new()?;
+    if std::env::args().nth(1).as_deref() == Some("--json") {
+        let file = std::env::args().nth(2).context("program_cost --json FILE")?;
+        let all = [scenario(quickest_of_nothing()?, &costs(&host)?)];
+        return std::fs::write(&file, serde_json::to_vec(&all)?).with_context(|| format!("writing {file}"));
+    }
     let fused = std::env::args().nth(1).map(|object| load_fused(&host, Path::new(&object))).transpose()?;
     tell_sizes(&host, fused.as_ref())?;
     println!("\n{:<36} {:>8} {:>10}", "ns a packet", "netctl", "by hand");
@@ -57,6 +63,26 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Every case in both families, with the target of IPv4's.
+fn costs(host: &KernelHost) -> Result<Vec<Cost>> {
+    let mut costs = Vec::new();
+    for (v6, family) in [(false, "IPv4"), (true, "IPv6")] {
+        let cases =
+            [local(v6), published_in(v6), published_out(v6), masqueraded_in(v6), masqueraded_out(v6)].into_iter();
+        for (case, reach) in cases.zip([100, 140, 140, 150, 150]) {
+            let nanoseconds = measure(host, host.program(case.hook), &case)?;
+            costs.push(Cost { name: format!("{}, {family}", case.name), nanoseconds, reach: (!v6).then_some(reach) });
+        }
+    }
+    Ok(costs)
+}
+
+fn quickest_of_nothing() -> Result<u64> {
+    let (program, packet) = (EmptyProgram::load()?, local(false).packet);
+    let batches = (0..BATCHES).map(|_| program.time(&packet, RUNS)).collect::<Result<Vec<_>>>()?;
+    batches.into_iter().min().context("there are batches")
 }
 
 /// The quickest batch, after the first run has shown that the packet goes on as it is.

@@ -1,10 +1,13 @@
 //! The data plane's programs, run in the kernel on single packets (BPF_PROG_TEST_RUN). Nothing is attached to an interface
 //! and nothing is sent: where a packet would have gone, no test here can tell.
 
+pub mod cost_report;
 pub mod counters;
+mod empty_program;
 mod host;
 mod program;
 mod tables;
 
+pub use empty_program::EmptyProgram;
 pub use host::KernelHost;
 pub use program::{CONTAINER_EGRESS, Outcome, Program, Size, UPLINK_INGRESS, returned};

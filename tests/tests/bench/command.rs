@@ -134,6 +134,15 @@ fn an_unknown_scenario_is_refused_before_anything_is_made() -> Result<()> {
 }
 
 #[test]
+fn scenarios_of_elsewhere_are_read_before_anything_is_measured() -> Result<()> {
+    let output = Marked::new()?.command(&["local-stream", "--add", "/nonexistent/list.json"])?.output()?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("/nonexistent/list.json") && !complaint.contains("building"), "{complaint}");
+    Ok(())
+}
+
+#[test]
 fn an_interrupted_run_leaves_nothing() -> Result<()> {
     for (signal, code) in [(Signal::SIGINT, Some(130)), (Signal::SIGTERM, Some(143)), (Signal::SIGKILL, None)] {
         let marked = Marked::new()?;
