@@ -40,6 +40,8 @@ pub fn enclose(work: impl FnOnce() -> Result<Outcome>) -> Result<End> {
     asked.into_iter().chain([Signal::SIGCHLD]).for_each(|signal| signals.add(signal));
     let mut usual = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals), Some(&mut usual)).map_err(refused("hold signals back"))?;
+    // Of a run that was killed together with its parent.
+    control_groups::clear();
     // Process namespaces are entered by children only; all others by the child itself.
     unshare(CloneFlags::CLONE_NEWPID).map_err(refused("make a process namespace"))?;
     // SAFETY: there is one thread, so nothing is locked that the child would wait for.
