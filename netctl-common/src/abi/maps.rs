@@ -6,7 +6,7 @@ pub const FORMAT: u32 = 1;
 /// How many endpoints one engine holds.
 pub const ENDPOINTS_MAX: u32 = 8192;
 /// How many flow records each family holds unless the controller says otherwise; a power of two.
-pub const FLOWS_MAX: u32 = 131_072;
+pub const FLOWS_MAX: u32 = 262_144;
 /// How many publications each family holds.
 pub const PUBLICATIONS_MAX: u32 = 131_072;
 /// How many prefixes of source addresses the rules of each family hold.

@@ -292,8 +292,9 @@ pub enum Dataplane {
         /// Only this interface
         #[arg(long, value_name = "DEV")]
         dev: Vec<String>,
-        /// Flow records of each family
-        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(16..=4_194_304))]
+        /// How many translated flows of each family are kept at once, from now on: a power of two from 16 to 4194304.
+        /// Without it, what was said last, or else 262144; 65536 where there is less than 4 GiB of memory
+        #[arg(long, value_name = "NUMBER", value_parser = flows)]
         flows: Option<u32>,
     },
     /// Take the programs down
@@ -338,4 +339,10 @@ pub struct ObjectFormat {
     /// `json` for an object a line, or a Go template
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
+}
+
+/// Records are found by the last bits of a number.
+fn flows(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number: &u32| number.is_power_of_two() && (16..=4_194_304).contains(number));
+    number.ok_or_else(|| "it has to be a power of two from 16 to 4194304".to_owned())
 }

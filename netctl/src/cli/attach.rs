@@ -2,7 +2,8 @@
 
 use netctl::{
     engine::{Dirs, Engine},
-    runtime, serve,
+    runtime,
+    serve::{self, Changed},
 };
 
 use super::{args::Attach, dispatch::Outcome, options, output};
@@ -17,8 +18,8 @@ pub fn attach(dirs: &Dirs, arguments: Attach) -> Outcome {
 
 /// Detaches a namespace; echoes its name.
 pub fn detach(dirs: &Dirs, name: &str) -> Outcome {
-    Engine::open(dirs)?.detach(name)?;
-    serve::nudge(dirs);
+    let id = Engine::open_for(dirs, name)?.detach(name)?;
+    serve::nudge(dirs, Changed::Container(&id));
     output::out(name)?;
     Ok(0)
 }

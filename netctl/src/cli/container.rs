@@ -32,7 +32,7 @@ pub fn each(names: &[String], mut act: impl FnMut(&str) -> Result<()>) -> Outcom
 /// `port`: where a container's ports are published.
 pub fn port(dirs: &Dirs, name: &str, format: &Format) -> Outcome {
     let layout = Layout::read(format)?;
-    let engine = Engine::open(dirs)?;
+    let engine = Engine::open_for(dirs, name)?;
     let container = engine.container(name)?;
     let endpoints = engine.endpoints_of(&container.id)?;
     let mut objects = Vec::new();

@@ -16,7 +16,7 @@ use super::dispatch::Outcome;
 
 /// Prints what a container has written; with `follow`, until it ends.
 pub fn logs(dirs: &Dirs, name: &str, follow: bool) -> Outcome {
-    let container = Engine::open(dirs)?.container(name)?;
+    let container = Engine::open_for(dirs, name)?.container(name)?;
     let Origin::Run { log: Some(path), .. } = &container.origin else {
         return Err(Error::Unsupported(format!("{name} writes to the terminal it was begun at; reading its log")));
     };
@@ -31,7 +31,7 @@ pub fn logs(dirs: &Dirs, name: &str, follow: bool) -> Outcome {
 }
 
 fn is_running(dirs: &Dirs, name: &str) -> Result<bool> {
-    match Engine::open(dirs)?.container(name) {
+    match Engine::open_for(dirs, name)?.container(name) {
         Ok(container) => Ok(container.state.status == Status::Running),
         Err(Error::NoContainer(_)) => Ok(false),
         Err(error) => Err(error),

@@ -3,7 +3,7 @@
 use netctl::{
     engine::{Dirs, Engine, Error},
     model::{Addressing, NetworkSpec, SpecError, ip_range, read_gateway, read_reserved, subnet},
-    serve,
+    serve::{self, Changed},
 };
 
 use super::{
@@ -40,8 +40,8 @@ pub fn create(dirs: &Dirs, arguments: Create) -> Outcome {
     let Some(name) = name else {
         return Ok(2);
     };
-    let id = Engine::open(dirs)?.create_network(&name, &spec)?;
-    serve::nudge(dirs);
+    let id = Engine::change(dirs, |engine| engine.create_network(&name, &spec))?;
+    serve::nudge(dirs, Changed::Networks);
     output::out(id.as_str())?;
     Ok(0)
 }

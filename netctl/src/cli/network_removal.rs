@@ -9,7 +9,7 @@ use clap::Args;
 use netctl::{
     engine::{Dirs, Engine, Error, Result},
     model::{FilterError, Filters},
-    serve,
+    serve::{self, Changed},
 };
 
 use super::{dispatch::Outcome, output};
@@ -42,7 +42,7 @@ const FILTERS: [&str; 3] = ["label", "label!", "until"];
 pub fn rm(dirs: &Dirs, arguments: &NetworkRm) -> Outcome {
     let mut code = 0;
     for name in &arguments.names {
-        match Engine::open(dirs)?.remove_network(name) {
+        match Engine::change(dirs, |engine| engine.remove_network(name)) {
             Ok(()) => output::out(name)?,
             Err(Error::NoNetwork(_)) if arguments.force => {}
             Err(error) => {
@@ -51,7 +51,7 @@ pub fn rm(dirs: &Dirs, arguments: &NetworkRm) -> Outcome {
             }
         }
     }
-    serve::nudge(dirs);
+    serve::nudge(dirs, Changed::Networks);
     Ok(code)
 }
 
@@ -72,7 +72,7 @@ pub fn prune(dirs: &Dirs, arguments: &NetworkPrune) -> Outcome {
         let is_old = |limit: SystemTime| humantime::parse_rfc3339(&network.created).is_ok_and(|made| made < limit);
         filters.labels(&network.labels) && filters.without_labels(&network.labels) && limit.is_none_or(is_old)
     })?;
-    serve::nudge(dirs);
+    serve::nudge(dirs, Changed::Networks);
     if arguments.json {
         output::line(&serde_json::json!(removed))?;
     } else if !removed.is_empty() {

@@ -19,19 +19,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the anchor interface of a network; one that is there stays. A chosen name may be anybody's by now, so that
+    /// Makes the anchor interface of a network, and tells whether it is new; one that is there stays. A chosen name may be anybody's by now, so that
     /// only the alias tells whose it is, and a link has its alias before it has such a name.
-    pub(super) fn raise_anchor(&self, network: &Network) -> Result<()> {
+    pub(super) fn raise_anchor(&self, network: &Network) -> Result<bool> {
         let (netlink, name, own) = (self.netlink()?, network.anchor(), network.own_anchor());
         if name != own && self.has_anchor(network)? {
-            return Ok(());
+            return Ok(false);
         }
+        // One under our own name is nobody else's.
+        let is_new = index_of(&own).is_none();
         netlink.add_anchor(&own, &network.anchor_alias(), GATEWAY_MAC, network.mtu())?;
         if name != own {
             failpoint("network.unnamed");
             netlink.rename_link(index_of(&own).unwrap_or(0), &name)?;
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// Whether the link of the chosen name is this network's.

@@ -22,10 +22,10 @@ impl Engine {
         if netns.inode()? == Netns::own()?.inode()? {
             return Err(Error::HostNamespace);
         }
-        if let Some(name) = self.attached_at(&netns)? {
+        let cookie = netns.inside(netns_cookie)??;
+        if let Some(name) = self.attached_at(&netns, cookie)? {
             return Err(Error::AlreadyAttached(name));
         }
-        let cookie = netns.inside(netns_cookie)??;
         let container = self.plan_container(spec, Origin::Attached { netns: path, cookie })?;
         if !container.has_endpoints() {
             return Err(Error::NeedsBridge("attach"));
@@ -44,11 +44,12 @@ impl Engine {
     }
 
     /// The container that was attached in the namespace already.
-    fn attached_at(&self, netns: &Netns) -> Result<Option<String>> {
-        let wanted = netns.inode()?;
-        for (container, _) in self.store.all::<Container>()? {
-            if let Origin::Attached { netns, .. } = &container.origin
-                && Netns::at(netns).and_then(|known| known.inode()).is_ok_and(|inode| inode == wanted)
+    fn attached_at(&self, netns: &Netns, wanted: u64) -> Result<Option<String>> {
+        let inode = netns.inode()?;
+        for container in self.store.attached_in(wanted)? {
+            if let Origin::Attached { netns, cookie } = &container.origin
+                && (*cookie == wanted
+                    || Netns::at(netns).and_then(|known| known.inode()).is_ok_and(|known| known == inode))
             {
                 return Ok(Some(container.name.to_string()));
             }
@@ -56,11 +57,11 @@ impl Engine {
         Ok(None)
     }
 
-    /// Takes an attached namespace off its networks.
-    pub fn detach(&self, reference: &str) -> Result<()> {
+    /// Takes an attached namespace off its networks. The container's identifier.
+    pub fn detach(&self, reference: &str) -> Result<Id> {
         let container = self.container(reference)?;
         match container.origin {
-            Origin::Attached { .. } => self.erase_container(&container),
+            Origin::Attached { .. } => self.erase_container(&container).map(|()| container.id),
             Origin::Run { .. } => Err(Error::NotAttached(container.name.to_string())),
         }
     }
@@ -106,8 +107,7 @@ impl Engine {
     }
 
     /// Whether an attached namespace is gone. A veth pair goes with the namespace that holds one end.
-    pub(super) fn has_vanished(&self, container: &Container) -> Result<bool> {
-        let endpoints = self.store.endpoints_of(&container.id)?;
+    pub(super) fn has_vanished(&self, container: &Container, endpoints: &[Endpoint]) -> Result<bool> {
         if endpoints.is_empty() {
             return Ok(self.netns_of(container)?.is_none());
         }
@@ -115,7 +115,7 @@ impl Engine {
     }
 }
 
-fn attached_netns(path: &Path, cookie: u64) -> Result<Option<Netns>> {
+pub(super) fn attached_netns(path: &Path, cookie: u64) -> Result<Option<Netns>> {
     let Ok(netns) = Netns::at(path) else {
         return Ok(None);
     };

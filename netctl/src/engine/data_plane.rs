@@ -26,24 +26,38 @@ pub const GATEWAY_MAC: Mac = Mac::from_bytes([0x02, 0x6e, 0x63, 0x00, 0x00, 0x01
 const FROM_HOST_PRIORITY: u32 = 110;
 const FORBID_PRIORITY: u32 = 111;
 
+/// How many flow records of each family were asked for.
+const FLOWS: &str = "flows";
+
 /// One endpoint may hold half of the flows.
 const QUOTA_SHARE: u32 = 2;
 
 impl Engine {
-    /// Loads the data plane if it is not, replaces programs of another build, and hooks interfaces that are new.
+    /// Loads the data plane if it is not, replaces programs of another build, and sees that interfaces that are new are
+    /// hooked: where `serve` runs, which hears of each, it has hooked them once it has answered this command.
     pub fn ensure_data_plane(&self) -> Result<()> {
+        let current = self.store.meta("programs")?.is_some_and(|digest| digest == DIGEST);
+        if current && self.data_plane.is_loaded() && self.serving().is_some() {
+            Ok(())
+        } else {
+            self.refresh_data_plane()
+        }
+    }
+
+    /// Loads the data plane if it is not, replaces programs of another build, and hooks interfaces that are new.
+    pub fn refresh_data_plane(&self) -> Result<()> {
         let (loaded, had_programs) = (self.data_plane.is_loaded(), self.data_plane.has_programs());
         let current = self.store.meta("programs")?.is_some_and(|digest| digest == DIGEST);
         if !loaded || !current {
-            self.load(Limits::default(), had_programs)?;
+            self.load(had_programs)?;
         }
         self.hook_uplinks(&[])
     }
 
     /// `was_loaded` tells whether programs are there, maybe of an older build with fewer maps.
-    fn load(&self, limits: Limits, was_loaded: bool) -> Result<()> {
-        let limits = Limits { flows: limits.flows.next_power_of_two() };
-        let flags = self.data_plane.load(limits)?;
+    fn load(&self, was_loaded: bool) -> Result<()> {
+        let chosen = self.store.meta(FLOWS)?.and_then(|text| text.parse().ok());
+        let flags = self.data_plane.load(chosen.map_or_else(Limits::default, |flows| Limits { flows }))?;
         failpoint("load.pinned");
         let old = if was_loaded { self.data_plane.maps().settings().ok() } else { None };
         // The pinned array tells how many there are: it may be an earlier load's.
@@ -83,17 +97,25 @@ impl Engine {
             self.data_plane.replace_on_uplink(ifindex)?;
         }
         for (endpoint, _) in self.store.all::<Endpoint>()? {
-            self.data_plane.replace_on_container(&endpoint.link())?;
+            let index = index_of(&endpoint.link()).unwrap_or(0);
+            self.data_plane.replace_on_container(self.netlink()?, index)?;
         }
         Ok(())
     }
 
-    /// Loads the data plane of the given size and hooks the named interfaces; all uplinks where none is named.
+    /// Loads the data plane and hooks the named interfaces; all uplinks where none is named. How many flows it holds, a
+    /// power of two, is kept for every later time.
     pub fn load_data_plane(&self, devices: &[String], flows: Option<u32>) -> Result<()> {
         self.check_devices(devices)?;
         let had_programs = self.data_plane.has_programs();
-        let limits = flows.map_or_else(Limits::default, |flows| Limits { flows });
-        self.load(limits, had_programs)?;
+        if let Some(flows) = flows {
+            let loaded = self.data_plane.flow_records().unwrap_or(flows);
+            if loaded != flows {
+                return Err(Error::OtherFlows { loaded, flows });
+            }
+            self.store.durably(|| self.store.set_meta(FLOWS, &flows.to_string()))?;
+        }
+        self.load(had_programs)?;
         self.hook_uplinks(devices)
     }
 
@@ -108,7 +130,7 @@ impl Engine {
         let wanted = |interface: &&Interface| only.is_empty() || only.contains(&interface.name);
         for interface in interfaces.iter().filter(|interface| is_uplink(interface)).filter(wanted) {
             if !is_hooked(&self.data_plane, interface.index) && !self.has_filter(interface.index)? {
-                let how = self.data_plane.hook_uplink(&interface.name, interface.index)?;
+                let how = self.data_plane.hook_uplink(self.netlink()?, &interface.name, interface.index)?;
                 if how == Attachment::Filter {
                     self.note_filter(interface.index)?;
                 }

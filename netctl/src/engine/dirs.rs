@@ -49,6 +49,11 @@ impl Dirs {
         self.run.join("serve.sock")
     }
 
+    /// What `serve` locks as long as it lives.
+    pub fn serve_lock(&self) -> PathBuf {
+        self.run.join("serve.lock")
+    }
+
     /// The process id of `serve`.
     pub fn serve_pid(&self) -> PathBuf {
         self.run.join("serve.pid")

@@ -8,9 +8,12 @@ use netctl_common::abi::{Endpoint as Slot, Ip4, Ip6, Mac, endpoint_flags, eui64_
 use super::{Engine, Error, GATEWAY_MAC, Result, networks::last_address_key, reach::gateway_flags};
 use crate::{
     failpoint::failpoint,
-    kernel::{Netlink, Netns, Route, Veth, index_of, sysctl},
+    kernel::{
+        Netlink, Netns, Route, Veth, index_of,
+        sysctl::{self, InterfaceSettings},
+    },
     model::{Attachment, Container, Endpoint, EndpointOptions, GatewayMode, Id, Network, is_host_address, random_mac},
-    store::Phase,
+    store::{Phase, Store, StoreError},
 };
 
 /// The resolver's slot, which no container gets.
@@ -25,15 +28,12 @@ impl Engine {
         attachment: &Attachment,
         interface: String,
     ) -> Result<Endpoint> {
-        let others = self.store.endpoints_on(&network.id)?;
-        let mut taken: HashSet<IpAddr> = others.iter().flat_map(Endpoint::addresses).collect();
-        taken.extend(network.gateways.iter().chain(network.reserved.values()).copied());
         let pick = |ipv6: bool| -> Result<Option<IpAddr>> {
             let Some((subnet, _)) = network.subnet(ipv6) else {
                 return Ok(None);
             };
             let asked = attachment.addresses.iter().copied().find(|address| address.is_ipv6() == ipv6);
-            self.pick_address(network, &subnet, &taken, asked).map(Some)
+            self.pick_address(network, &subnet, asked).map(Some)
         };
         let has_ipv6 = !container.sysctls.disable_ipv6() && !attachment.options.disable_ipv6();
         let (address4, address6) = (pick(false)?, if has_ipv6 { pick(true)? } else { None });
@@ -52,18 +52,12 @@ impl Engine {
         })
     }
 
-    fn pick_address(
-        &self,
-        network: &Network,
-        subnet: &IpNet,
-        taken: &HashSet<IpAddr>,
-        asked: Option<IpAddr>,
-    ) -> Result<IpAddr> {
+    fn pick_address(&self, network: &Network, subnet: &IpNet, asked: Option<IpAddr>) -> Result<IpAddr> {
         if let Some(address) = asked {
             if !is_host_address(subnet, &address) {
                 return Err(Error::Address { address, why: "it is the first or last of its subnet" });
             }
-            if taken.contains(&address) {
+            if network.keeps(address) || self.store.is_address_taken(&network.id, address)? {
                 return Err(Error::Address { address, why: "it is in use" });
             }
             return Ok(address);
@@ -71,15 +65,16 @@ impl Engine {
         let key = last_address_key(&network.id, if subnet.addr().is_ipv6() { "6" } else { "4" });
         let last = self.store.meta(&key)?.and_then(|text| text.parse().ok());
         let range = network.range(subnet).unwrap_or(*subnet);
-        let address = crate::ipam::next_address(subnet, &range, taken, last).ok_or(Error::SubnetFull(range))?;
+        let mut taken = Taken { store: &self.store, network, looks: 0, all: HashSet::new() };
+        let address = crate::ipam::next_address(subnet, &range, last, |address| taken.contains(address))?;
+        let address = address.ok_or(Error::SubnetFull(range))?;
         self.store.set_meta(&key, &address.to_string())?;
         Ok(address)
     }
 
     fn free_slot(&self) -> Result<u32> {
-        let taken: HashSet<u32> = self.store.all::<Endpoint>()?.iter().map(|(endpoint, _)| endpoint.slot).collect();
-        let mut slots = RESOLVER_SLOT + 1..ENDPOINTS_MAX;
-        slots.find(|slot| !taken.contains(slot)).ok_or(Error::SlotsExhausted(ENDPOINTS_MAX - 1))
+        let free = self.store.free_slot(RESOLVER_SLOT + 1, ENDPOINTS_MAX)?;
+        free.ok_or(Error::SlotsExhausted(ENDPOINTS_MAX - 1))
     }
 
     /// Builds a recorded endpoint in the kernel and the container's namespace. The maps come last: until then nothing
@@ -103,12 +98,11 @@ impl Engine {
         })?;
         failpoint("endpoint.link");
         quieten(&link)?;
-        self.plane().attach_container(&link)?;
-        failpoint("endpoint.program");
         let index = index_of(&link).unwrap_or(0);
+        self.plane().attach_container(netlink, index)?;
+        failpoint("endpoint.program");
         self.fill_slot(endpoint, network, index)?;
         failpoint("endpoint.slot");
-        netlink.set_up(index)?;
         self.lead_host(endpoint, network, index)?;
         failpoint("endpoint.routes");
         furnish(endpoint, network, options, netns)?;
@@ -160,42 +154,36 @@ impl Engine {
             let link_local = std::net::Ipv6Addr::from(eui64_link_local(mac));
             maps.set_address(network.number, link_local.into(), endpoint.slot)?;
         }
-        self.tell_members(network, None)
+        Ok(maps.add_member(network.number, endpoint.slot)?)
     }
 
-    /// Gives the host its way to the container.
+    /// Brings the host's end up and gives the host its way to the container.
     fn lead_host(&self, endpoint: &Endpoint, network: &Network, index: u32) -> Result<()> {
-        let (netlink, table) = (self.netlink()?, self.table()?);
-        for address in endpoint.addresses() {
-            if network.gateway_mode(address.is_ipv6()) == GatewayMode::Isolated {
-                continue;
-            }
+        let table = self.table()?;
+        let is_led = |address: &IpAddr| network.gateway_mode(address.is_ipv6()) != GatewayMode::Isolated;
+        let route = |address: IpAddr| {
             let has_gateway = !network.inhibits_gateway(address.is_ipv6());
             let source = network.subnet(address.is_ipv6()).map(|(_, gateway)| gateway).filter(|_| has_gateway);
-            netlink.add_neighbour(index, address, Mac::from_bytes(endpoint.mac))?;
-            netlink.add_route(&Route {
-                destination: address.into(),
-                link: Some(index),
-                gateway: None,
-                source,
-                table,
-            })?;
-        }
-        Ok(())
+            Route { destination: address.into(), link: Some(index), gateway: None, source, table }
+        };
+        let routes: Vec<_> = endpoint.addresses().filter(is_led).map(route).collect();
+        Ok(self.netlink()?.lead(index, Mac::from_bytes(endpoint.mac), &routes)?)
     }
 
     /// Takes an endpoint out of the kernel, whatever of it is there; what is gone already stays gone.
     pub(super) fn dismantle_endpoint(&self, endpoint: &Endpoint, network: Option<&Network>) -> Result<()> {
         if self.plane().is_loaded() {
             let maps = self.plane().maps();
-            self.unpublish(endpoint)?;
+            self.unpublish(endpoint, network)?;
             failpoint("endpoint.unpublished");
             if let Some(network) = network {
                 let link_local = std::net::Ipv6Addr::from(eui64_link_local(Mac::from_bytes(endpoint.mac)));
                 for address in endpoint.addresses().chain([link_local.into()]) {
                     maps.remove_address(network.number, address)?;
                 }
-                self.tell_members(network, Some(endpoint))?;
+                if !maps.remove_member(network.number, endpoint.slot)? {
+                    self.tell_members(network, Some(endpoint))?;
+                }
             }
             let slot = maps.endpoint(endpoint.slot)?;
             if slot.generation == endpoint.generation {
@@ -205,9 +193,7 @@ impl Engine {
             failpoint("endpoint.cleared");
             self.end_led_sockets(endpoint)?;
         }
-        if let Some(index) = index_of(&endpoint.link()) {
-            self.netlink()?.delete_link(index)?;
-        }
+        self.netlink()?.delete_link_early(&endpoint.link())?;
         failpoint("endpoint.unlinked");
         Ok(())
     }
@@ -221,11 +207,40 @@ impl Engine {
     }
 }
 
+/// The addresses of a network that somebody has. Mostly the first that is looked at is free; where many are not, all are
+/// read at once.
+struct Taken<'a> {
+    store: &'a Store,
+    network: &'a Network,
+    looks: u32,
+    all: HashSet<IpAddr>,
+}
+
+impl Taken<'_> {
+    const FEW: u32 = 32;
+
+    fn contains(&mut self, address: &IpAddr) -> std::result::Result<bool, StoreError> {
+        if self.network.keeps(*address) {
+            return Ok(true);
+        }
+        self.looks = self.looks.saturating_add(1);
+        if self.looks <= Self::FEW {
+            return self.store.is_address_taken(&self.network.id, *address);
+        }
+        if self.looks == Self::FEW + 1 {
+            self.all = self.store.endpoints_on(&self.network.id)?.iter().flat_map(Endpoint::addresses).collect();
+        }
+        Ok(self.all.contains(address))
+    }
+}
+
 /// The host end needs no addresses of its own and forwards nothing.
 fn quieten(link: &str) -> Result<()> {
-    sysctl::set_for_interface("ipv4", link, "forwarding", "0")?;
-    if sysctl::is_known("ipv6", link, "addr_gen_mode") {
-        sysctl::set_for_interface("ipv6", link, "addr_gen_mode", "1")?;
+    if let Some(settings) = InterfaceSettings::of("ipv4", link)? {
+        settings.set("forwarding", "0")?;
+    }
+    if let Some(settings) = InterfaceSettings::of("ipv6", link)? {
+        settings.set("addr_gen_mode", "1")?;
     }
     Ok(())
 }
@@ -233,30 +248,21 @@ fn quieten(link: &str) -> Result<()> {
 /// Gives the container's end its settings and addresses.
 fn furnish(endpoint: &Endpoint, network: &Network, options: &EndpointOptions, netns: &Netns) -> Result<()> {
     let interface = &endpoint.interface;
-    let has_ipv6 = netns.inside(|| sysctl::is_known("ipv6", interface, "disable_ipv6"))?;
-    if has_ipv6 {
-        if endpoint.address6.is_some() {
-            sysctl::set_inside(netns, "ipv6", interface, "accept_dad", "0")?;
-            sysctl::set_inside(netns, "ipv6", interface, "accept_ra", "0")?;
-        } else {
-            sysctl::set_inside(netns, "ipv6", interface, "disable_ipv6", "1")?;
+    netns.inside(|| {
+        if let Some(settings) = InterfaceSettings::of("ipv6", interface)? {
+            if endpoint.address6.is_some() {
+                settings.set("accept_dad", "0")?;
+                settings.set("accept_ra", "0")?;
+            } else {
+                settings.set("disable_ipv6", "1")?;
+            }
         }
-    }
-    for (key, value) in options.sysctls(interface) {
-        let set = netns.inside(|| sysctl::write(&key, &value))?;
-        set.map_err(|source| Error::SysctlRefused { key, value, source })?;
-    }
-    let inside = Netlink::open_in(netns)?;
-    let (lo, index) = netns.inside(|| (index_of("lo"), index_of(interface)))?;
-    if let Some(lo) = lo {
-        inside.set_up(lo)?;
-    }
-    let index = index.unwrap_or(0);
-    for address in endpoint.addresses() {
-        let Some((subnet, _)) = network.subnet(address.is_ipv6()) else {
-            continue;
-        };
-        inside.add_address(index, address, subnet.prefix_len(), true)?;
-    }
-    Ok(inside.set_up(index)?)
+        for (key, value) in options.sysctls(interface) {
+            sysctl::write(&key, &value).map_err(|source| Error::SysctlRefused { key, value, source })?;
+        }
+        let with_prefix = |address: IpAddr| Some((address, network.subnet(address.is_ipv6())?.0.prefix_len()));
+        let addresses: Vec<_> = endpoint.addresses().filter_map(with_prefix).collect();
+        let index = index_of(interface).unwrap_or(0);
+        Ok(Netlink::open()?.furnish(index_of("lo"), index, &addresses)?)
+    })?
 }

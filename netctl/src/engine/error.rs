@@ -16,6 +16,16 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The data plane holds another number of flows than was asked for.
+    #[error(
+        "the data plane holds {loaded} flows: to have {flows}, run `netctl dataplane unload` first, which ends them"
+    )]
+    OtherFlows {
+        /// How many it holds.
+        loaded: u32,
+        /// How many were asked for.
+        flows: u32,
+    },
     /// The caller is not root.
     #[error("netctl changes the host's network: run it as root")]
     NotRoot,

@@ -1,14 +1,14 @@
 //! What leads out of a container: the default routes, the routes of those that speak from another of its addresses, and the
 //! ports, which are published to the endpoint that leads out.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
 use ipnet::IpNet;
 
 use super::{Engine, Error, Result};
 use crate::{
-    kernel::{MAIN_TABLE, Netlink, Netns, Route, SourceRule, index_of},
-    model::{Candidate, Container, Endpoint, Network, PortSpec, Published, Status, leader},
+    kernel::{MAIN_TABLE, Netlink, Netns, Route, SourceRule, index_of, sysctl},
+    model::{Candidate, Container, ContainerPort, Endpoint, Network, PortSpec, Published, Status, leader},
 };
 
 /// Where our rules stand in a container's namespace: behind the local table, before the main one.
@@ -105,7 +105,9 @@ impl Engine {
     /// A port that was left to us is the same in both families, where it can be.
     fn plan_family(&self, ports: &[PortSpec], ipv6: bool, known: &[Published]) -> Result<Vec<Published>> {
         let asked = suitable(ports, !ipv6, ipv6);
-        let alike: Vec<_> = asked.iter().map(|port| like_known(port, known)).collect();
+        let known: HashMap<ContainerPort, u16> =
+            known.iter().rev().map(|other| ((other.port, other.protocol), other.host_port)).collect();
+        let alike: Vec<_> = asked.iter().map(|port| like_known(port, &known)).collect();
         let planned = self.plan_ports(&alike, !ipv6, ipv6);
         if alike == asked { planned } else { planned.or_else(|_| self.plan_ports(&asked, !ipv6, ipv6)) }
     }
@@ -114,10 +116,11 @@ impl Engine {
     pub(super) fn lead_out(&self, container: &Container, endpoints: &[Endpoint], netns: &Netns) -> Result<()> {
         let networks = self.networks_of(endpoints)?;
         let candidates = candidates(container, endpoints, &networks);
-        let links: Vec<Option<u32>> =
-            netns.inside(|| endpoints.iter().map(|endpoint| index_of(&endpoint.interface)).collect())?;
-        let has_ipv6 = netns.inside(|| std::path::Path::new("/proc/sys/net/ipv6").exists())?;
-        let inside = Netlink::open_in(netns)?;
+        let look = || -> Result<_> {
+            let links = endpoints.iter().map(|endpoint| index_of(&endpoint.interface)).collect::<Vec<_>>();
+            Ok((links, sysctl::has_ipv6(), Netlink::open()?))
+        };
+        let (links, has_ipv6, inside) = netns.inside(look)??;
         for ipv6 in [false, true] {
             if !ipv6 || has_ipv6 {
                 bring_about(&inside, ipv6, &wanted(&candidates, endpoints, &links, ipv6))?;
@@ -150,9 +153,8 @@ fn suitable(ports: &[PortSpec], has4: bool, has6: bool) -> Vec<PortSpec> {
     ports.iter().filter(is_suitable).cloned().collect()
 }
 
-fn like_known(port: &PortSpec, known: &[Published]) -> PortSpec {
-    let is_alike = |other: &&Published| other.port == port.port && other.protocol == port.protocol;
-    let host_port = known.iter().find(is_alike).map(|other| other.host_port);
+fn like_known(port: &PortSpec, known: &HashMap<ContainerPort, u16>) -> PortSpec {
+    let host_port = known.get(&(port.port, port.protocol)).copied();
     PortSpec { host_port: port.host_port.or(host_port.filter(|_| port.host_ip.is_none())), ..port.clone() }
 }
 

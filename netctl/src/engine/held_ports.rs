@@ -9,14 +9,17 @@ use std::{
 
 use netctl_common::abi::{Be16, HeldPort, Publication, endpoint_flags};
 
-use super::{Engine, Error, Result};
+use super::{
+    Engine, Error, Result,
+    ports::{FEW, list_sockets},
+};
 use crate::{
     failpoint::failpoint,
     kernel::{
-        destroy_sockets, hold_port,
+        HostSockets, destroy_sockets, hold_port,
         reserved_ports::{self, Ports},
     },
-    model::{Endpoint, Protocol, Published},
+    model::{Endpoint, Network, Protocol, Published},
 };
 
 /// Masquerade ports: below the range that the host's own connections use by default.
@@ -37,30 +40,45 @@ impl Engine {
         }
         let maps = self.plane().maps();
         maps.update_endpoint(endpoint.slot, |slot| slot.flags |= endpoint_flags::PUBLISHED)?;
-        let mut guards = Vec::new();
         let (own, of_host): (Vec<&Published>, Vec<&Published>) =
             endpoint.published.iter().partition(|published| endpoint.publishes_itself(published));
-        for published in own {
-            let to = Publication { rule: published.rule, ..publication(endpoint, published.port) };
-            published.from.iter().try_for_each(|prefix| maps.allow(published.rule, *prefix))?;
-            maps.publish(published.host_ip, published.host_port, published.protocol.number(), to)?;
-        }
-        for published in &of_host {
-            if !maps.is_published(published.host_ip, published.host_port, published.protocol.number())? {
-                guards.extend(self.claim(published.host_ip, published.host_port, published.protocol)?);
+        self.enter(endpoint, &own)?;
+        let known = maps.published_among(of_host.iter().map(|p| (p.host_ip, p.host_port, p.protocol.number())))?;
+        let new: Vec<&Published> =
+            of_host.iter().zip(known).filter(|(_, is_known)| !is_known).map(|(published, _)| *published).collect();
+        let before = list_sockets(new.len());
+        let mut guards = Vec::new();
+        for published in &new {
+            let (protocol, port) = (published.protocol, published.host_port);
+            if before.as_ref().is_none_or(|sockets| sockets.have(protocol.number(), port)) {
+                let claimed = self.claim(published.host_ip, port, protocol)?;
+                // Thousands are not kept, and what takes one meanwhile is not seen where the kernel does not list it.
+                guards.extend(claimed.into_iter().filter(|_| new.len() <= FEW || before.is_some()));
             }
         }
         self.reserve(&of_host.iter().map(|p| (p.host_port, p.host_port)).collect::<Vec<_>>())?;
         failpoint("ports.reserved");
-        for published in of_host {
-            let to = Publication { rule: published.rule, ..publication(endpoint, published.port) };
-            published.from.iter().try_for_each(|prefix| maps.allow(published.rule, *prefix))?;
-            maps.publish(published.host_ip, published.host_port, published.protocol.number(), to)?;
-            maps.hold(held_port(published))?;
+        maps.hold_all(&of_host.iter().map(|published| held_port(published)).collect::<Vec<_>>())?;
+        if let Some(before) = before {
+            refuse_newcomers(&before, &new)?;
         }
+        self.enter(endpoint, &of_host)?;
         drop(guards);
         failpoint("endpoint.published");
         Ok(())
+    }
+
+    /// Makes publications known to the programs, many at once.
+    fn enter(&self, endpoint: &Endpoint, ports: &[&Published]) -> Result<()> {
+        let maps = self.plane().maps();
+        for published in ports {
+            published.from.iter().try_for_each(|prefix| maps.allow(published.rule, *prefix))?;
+        }
+        let entry = |published: &&Published| {
+            let to = Publication { rule: published.rule, ..publication(endpoint, published.port) };
+            (published.host_ip, published.host_port, published.protocol.number(), to)
+        };
+        Ok(maps.publish_all(ports.iter().map(entry))?)
     }
 
     /// Sockets that keep everybody else from a port, or the reason why it cannot be had. The hold on an IPv4 port refuses
@@ -82,26 +100,29 @@ impl Engine {
     }
 
     /// Ends the publication of an endpoint's ports, whatever of it is there.
-    pub(super) fn unpublish(&self, endpoint: &Endpoint) -> Result<()> {
-        self.close_ports(endpoint)?;
+    pub(super) fn unpublish(&self, endpoint: &Endpoint, network: Option<&Network>) -> Result<()> {
+        self.close_ports(endpoint, network)?;
         if endpoint.published.is_empty() {
             return Ok(());
         }
-        let others = self.store.all::<Endpoint>()?;
-        let others = others.iter().filter(|(other, _)| other.id != endpoint.id);
-        let needed: Vec<&Published> = others.flat_map(|(other, _)| &other.published).collect();
+        // A port number is reserved for both protocols.
+        let ports = endpoint.published.iter().map(|published| published.host_port);
+        let near = ports.flat_map(|port| [Protocol::Tcp, Protocol::Udp].map(|protocol| (protocol, port)));
+        let others = self.store.endpoints_near(near)?;
+        let others = others.iter().filter(|other| other.id != endpoint.id);
+        let needed: Vec<&Published> = others.flat_map(|other| &other.published).collect();
         let needed_ports: HashSet<HeldPort> = needed.iter().map(|published| held_port(published)).collect();
         let maps = self.plane().maps();
-        for published in &endpoint.published {
-            maps.unpublish(published.host_ip, published.host_port, published.protocol.number())?;
+        let places = endpoint.published.iter().map(|p| (p.host_ip, p.host_port, p.protocol.number()));
+        maps.unpublish_all(places)?;
+        for published in endpoint.published.iter().filter(|published| !published.from.is_empty()) {
             if !needed.iter().any(|other| other.rule == published.rule) {
                 published.from.iter().try_for_each(|prefix| maps.disallow(published.rule, *prefix))?;
             }
-            let port = held_port(published);
-            if !endpoint.publishes_itself(published) && !needed_ports.contains(&port) {
-                maps.release(port)?;
-            }
         }
+        let of_host = endpoint.published.iter().filter(|published| !endpoint.publishes_itself(published));
+        let held = of_host.map(held_port).filter(|port| !needed_ports.contains(port));
+        maps.release_all(&held.collect::<Vec<_>>())?;
         failpoint("ports.released");
         let kept: HashSet<u16> = needed.iter().map(|published| published.host_port).collect();
         let of_host = endpoint.published.iter().filter(|published| !endpoint.publishes_itself(published));
@@ -159,6 +180,26 @@ impl Engine {
     }
 }
 
+/// Refuses ports that a process has taken between the first look and the moment from which they were held.
+fn refuse_newcomers(before: &HostSockets, ports: &[&Published]) -> Result<()> {
+    let Some(now) = list_sockets(ports.len()) else {
+        return Ok(());
+    };
+    let is_new = |port: &&&Published| {
+        let (protocol, port) = (port.protocol.number(), port.host_port);
+        now.have(protocol, port) && !before.have(protocol, port)
+    };
+    match ports.iter().find(is_new) {
+        Some(port) => Err(bound_by_process(SocketAddr::new(port.host_ip, port.host_port), port.protocol)),
+        None => Ok(()),
+    }
+}
+
+fn bound_by_process(address: SocketAddr, protocol: Protocol) -> Error {
+    let (protocol, how) = (protocol.to_string(), "bound by a process of the host".to_owned());
+    Error::PortInUse { address, protocol, how }
+}
+
 /// What the programs are told of an endpoint's port.
 pub(super) fn publication(endpoint: &Endpoint, port: u16) -> Publication {
     let (slot, generation) = (endpoint.slot, endpoint.generation);
@@ -183,11 +224,7 @@ fn bind(address: IpAddr, port: u16, protocol: Protocol) -> Result<Option<OwnedFd
     let place = SocketAddr::new(address, port);
     match hold_port(place, protocol.number()) {
         Ok(socket) => Ok(Some(socket)),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Error::PortInUse {
-            address: place,
-            protocol: protocol.to_string(),
-            how: "bound by a process of the host".to_owned(),
-        }),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(bound_by_process(place, protocol)),
         Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => Err(Error::NotOurAddress(address)),
         Err(_) => Ok(None),
     }

@@ -1,6 +1,8 @@
 //! Which networks a container is on: joined as it begins, connected and disconnected while it runs, or recorded for its next
 //! start.
 
+use std::collections::HashSet;
+
 use super::{Engine, Error, NetworkChoice, Result, modes::attachment};
 use crate::{
     failpoint::failpoint,
@@ -23,13 +25,20 @@ impl Engine {
             return Ok(Vec::new());
         }
         self.ensure_data_plane()?;
-        let joined = self.join_all(container, netns);
-        if joined.is_err() {
-            for endpoint in self.store.endpoints_of(&container.id)? {
-                self.remove_endpoint(&endpoint)?;
+        let join = || {
+            let joined = self.join_all(container, netns);
+            if joined.is_err() {
+                for endpoint in self.store.endpoints_of(&container.id)? {
+                    self.remove_endpoint(&endpoint)?;
+                }
             }
+            joined
+        };
+        match join() {
+            // What is wanted may belong to the dead.
+            Err(_) if self.tidy()? > 0 => join(),
+            joined => joined,
         }
-        joined
     }
 
     fn join_all(&self, container: &Container, netns: &Netns) -> Result<Vec<Endpoint>> {
@@ -58,8 +67,11 @@ impl Engine {
         netns: &Netns,
     ) -> Result<Endpoint> {
         let interface = self.free_interface(container, attachment, network, netns)?;
-        let endpoint = self.plan_endpoint(container, network, attachment, interface)?;
-        self.store.atomically(|| self.store.insert(&endpoint, Phase::Creating))?;
+        let endpoint = self.store.atomically(|| {
+            let endpoint = self.plan_endpoint(container, network, attachment, interface)?;
+            self.store.insert(&endpoint, Phase::Creating)?;
+            Ok::<_, Error>(endpoint)
+        })?;
         failpoint("endpoint.recorded");
         Ok(endpoint)
     }
@@ -106,8 +118,8 @@ impl Engine {
             .ok_or_else(|| Error::NetworkGone { network: attachment.network_name.clone() })
     }
 
-    /// Connects a container to a further network; whether it runs, and so is on it at once.
-    pub fn connect(&self, network: &str, container: &str, choice: NetworkChoice) -> Result<bool> {
+    /// Connects a container to a further network. Its identifier, and whether it runs, and so is on it at once.
+    pub fn connect(&self, network: &str, container: &str, choice: NetworkChoice) -> Result<(Id, bool)> {
         let (network, container) = (self.network(network)?, self.container(container)?);
         check_connection(&container, &network)?;
         let mut joined = container.clone();
@@ -115,7 +127,7 @@ impl Engine {
         if container.state.status != Status::Running {
             self.store.atomically(|| self.store.update(&joined))?;
             failpoint("connect.ready");
-            return Ok(false);
+            return Ok((container.id, false));
         }
         let netns = self.netns_of(&container)?.ok_or_else(|| Error::NotRunning(container.name.to_string()))?;
         self.ensure_data_plane()?;
@@ -128,7 +140,7 @@ impl Engine {
             return Err(error);
         }
         self.settle_container(&joined.id)?;
-        Ok(true)
+        Ok((joined.id, true))
     }
 
     /// Builds the new endpoint up to where it has happened.
@@ -148,8 +160,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Disconnects a container from a network. By force also from one that is gone.
-    pub fn disconnect(&self, network: &str, container: &str, force: bool) -> Result<()> {
+    /// Disconnects a container from a network. By force also from one that is gone. The container's identifier.
+    pub fn disconnect(&self, network: &str, container: &str, force: bool) -> Result<Id> {
         let container = self.container(container)?;
         let found = match self.network(network) {
             Err(Error::NoNetwork(_)) if force => None,
@@ -179,7 +191,8 @@ impl Engine {
             self.store.set_meta(UNSETTLED, left.id.as_str())
         })?;
         failpoint("disconnect.recorded");
-        self.settle_container(&left.id)
+        self.settle_container(&left.id)?;
+        Ok(left.id)
     }
 
     /// Ports of an endpoint that leaves go to the one that leads out after it.
@@ -273,8 +286,8 @@ impl Engine {
 
 /// What of a leaving endpoint's ports nobody else has taken over: they go with it.
 fn kept(leaving: &Endpoint, staying: &[Endpoint]) -> Vec<Published> {
-    let is_taken_over = |port: &&Published| staying.iter().any(|other| other.published.contains(port));
-    leaving.published.iter().filter(|port| !is_taken_over(port)).cloned().collect()
+    let taken_over: HashSet<&Published> = staying.iter().flat_map(|other| &other.published).collect();
+    leaving.published.iter().filter(|port| !taken_over.contains(port)).cloned().collect()
 }
 
 fn check_connection(container: &Container, network: &Network) -> Result<()> {

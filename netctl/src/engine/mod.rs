@@ -26,4 +26,5 @@ pub use dirs::Dirs;
 pub use error::{Error, Result};
 pub use modes::Sharing;
 pub use open::Engine;
+pub use recovery::has_dead;
 pub use resolver::Resolver;

@@ -57,7 +57,11 @@ impl Engine {
         if !conflicts.is_empty() {
             return Err(Error::Invalid(conflicts.into_iter().map(Error::ModeConflict).collect()));
         }
-        let target = self.container(choice.name.trim_start_matches(CONTAINER))?;
+        let reference = choice.name.trim_start_matches(CONTAINER);
+        let mut target = self.container(reference)?;
+        if self.tidy_container(&target, &self.store.endpoints_of(&target.id)?)? {
+            target = self.container(reference)?;
+        }
         check_running(&target)?;
         Ok(Mode { name: format!("{CONTAINER}{}", target.id), attachments: Vec::new(), shares: Some(target) })
     }
@@ -65,8 +69,8 @@ impl Engine {
     /// The running containers that share a container's namespace.
     pub(super) fn sharers_of(&self, container: &Container) -> Result<Vec<Container>> {
         let mode = format!("{CONTAINER}{}", container.id);
-        let all = self.store.all::<Container>()?.into_iter().map(|(other, _)| other);
-        Ok(all.filter(|other| other.network_mode == mode && other.state.status == Status::Running).collect())
+        let all = self.store.of_mode(&mode)?.into_iter();
+        Ok(all.filter(|other| other.state.status == Status::Running).collect())
     }
 }
 

@@ -166,20 +166,16 @@ impl Engine {
     /// Makes what a network needs in the kernel; what is there already stays.
     pub(super) fn set_up_network(&self, network: &Network) -> Result<()> {
         let (netlink, anchor) = (self.netlink()?, network.anchor());
-        self.raise_anchor(network)?;
+        let is_new = self.raise_anchor(network)?;
         failpoint("network.anchor");
-        // Only our own interface forwards; the host's setting stays as it is. A strict reverse path filter would refuse
-        // what arrives here on its way to an ICMP error, and a loose one has to heed the mark.
-        sysctl::set_for_interface("ipv4", &anchor, "forwarding", "1")?;
-        sysctl::set_for_interface("ipv4", &anchor, "rp_filter", "2")?;
-        sysctl::set_for_interface("ipv4", &anchor, "src_valid_mark", "1")?;
-        // A kernel without IPv6 has no such settings, nor has an interface whose MTU is too small for it.
-        if sysctl::is_known("ipv6", &anchor, "forwarding") {
-            sysctl::set_for_interface("ipv6", &anchor, "addr_gen_mode", "1")?;
-            sysctl::set_for_interface("ipv6", &anchor, "forwarding", "1")?;
-            if network.respects_host_firewall && sysctl::is_known("ipv6", &anchor, FORCE_FORWARDING) {
-                sysctl::set_for_interface("ipv6", &anchor, FORCE_FORWARDING, "1")?;
-            }
+        // What is told last tells that all has been done before.
+        let maps = self.plane().maps();
+        let mut is_settled = !is_new;
+        for subnet in &network.subnets {
+            is_settled &= maps.network_of_subnet(*subnet)? == Some(network.number);
+        }
+        if !is_settled || network.subnets.is_empty() {
+            self.set_up_anchor(network, &anchor)?;
         }
         let index = index_of(&anchor).unwrap_or(0);
         netlink.set_up(index)?;
@@ -194,6 +190,23 @@ impl Engine {
         }
         self.tell_network_source(network)?;
         failpoint("network.subnets");
+        Ok(())
+    }
+
+    fn set_up_anchor(&self, network: &Network, anchor: &str) -> Result<()> {
+        // Only our own interface forwards; the host's setting stays as it is. A strict reverse path filter would refuse
+        // what arrives here on its way to an ICMP error, and a loose one has to heed the mark.
+        sysctl::set_for_interface("ipv4", anchor, "forwarding", "1")?;
+        sysctl::set_for_interface("ipv4", anchor, "rp_filter", "2")?;
+        sysctl::set_for_interface("ipv4", anchor, "src_valid_mark", "1")?;
+        // A kernel without IPv6 has no such settings, nor has an interface whose MTU is too small for it.
+        if sysctl::is_known("ipv6", anchor, "forwarding") {
+            sysctl::set_for_interface("ipv6", anchor, "addr_gen_mode", "1")?;
+            sysctl::set_for_interface("ipv6", anchor, "forwarding", "1")?;
+            if network.respects_host_firewall && sysctl::is_known("ipv6", anchor, FORCE_FORWARDING) {
+                sysctl::set_for_interface("ipv6", anchor, FORCE_FORWARDING, "1")?;
+            }
+        }
         Ok(())
     }
 

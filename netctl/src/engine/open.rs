@@ -5,6 +5,7 @@ use std::{cell::OnceCell, time::SystemTime};
 use super::{Dirs, Error, Result};
 use crate::{
     kernel::{Lock, Netlink, boot_id, bpf::DataPlane, netns_cookie},
+    model::Container,
     store::Store,
 };
 
@@ -24,6 +25,28 @@ impl Engine {
         engine.recover()?;
         engine.tidy()?;
         Ok(engine)
+    }
+
+    /// Opens the engine for a command on one container: of what the dead have left, that one's alone is looked for.
+    pub fn open_for(dirs: &Dirs, reference: &str) -> Result<Self> {
+        let engine = Self::open_as_is(dirs)?;
+        engine.recover()?;
+        if let Some(container) = engine.store.find::<Container>(reference)? {
+            engine.tidy_container(&container, &engine.store.endpoints_of(&container.id)?)?;
+        }
+        Ok(engine)
+    }
+
+    /// Makes a change. What belongs to dead containers is looked for only where the change is refused, which may be because
+    /// of them: it takes a look at every container.
+    pub fn change<T>(dirs: &Dirs, change: impl Fn(&Self) -> Result<T>) -> Result<T> {
+        let engine = Self::open_as_is(dirs)?;
+        engine.recover()?;
+        match change(&engine) {
+            Err(error) if engine.tidy()? == 0 => Err(error),
+            Err(_) => change(&engine),
+            done => done,
+        }
     }
 
     /// Finishes or undoes what dead commands left; containers are left as they are.
@@ -64,8 +87,7 @@ impl Engine {
                 self.store.set_meta("table", &(0x6e63_0000 + (fastrand::u32(0..0x8000) << 1)).to_string())?;
             }
             Ok(())
-        })?;
-        Ok(())
+        })
     }
 
     /// The netlink socket of the host's namespace.

@@ -1,15 +1,31 @@
 //! Which host ports are published: chosen, and refused where somebody else has them, before anything is built.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use super::{Engine, Error, Result};
-use crate::model::{Endpoint, PortSpec, Protocol, Published};
+use crate::{
+    kernel::HostSockets,
+    model::{PortSpec, Protocol, Published},
+    store::PORT_BLOCK,
+};
 
 /// Ports for publications that name none: the upper end of the dynamic range (RFC 6335).
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_153..=65_535;
+
+/// With more ports than these the host's sockets are listed once; fewer are asked for one by one.
+pub(super) const FEW: usize = 16;
+
+/// What is known of ports that others have.
+#[derive(Default)]
+struct Taken {
+    /// Blocks of ports of which all is known.
+    known: HashSet<(Protocol, u16)>,
+    published: HashMap<(Protocol, u16), Vec<IpAddr>>,
+    sockets: Option<HostSockets>,
+}
 
 impl Engine {
     /// The publications of a new endpoint with these families; nothing is built yet.
@@ -17,18 +33,14 @@ impl Engine {
         if specs.is_empty() {
             return Ok(Vec::new());
         }
-        let mut taken: HashSet<(IpAddr, u16, Protocol)> = HashSet::new();
-        for (endpoint, _) in self.store.all::<Endpoint>()? {
-            let of_host = endpoint.published.iter().filter(|published| !endpoint.publishes_itself(published));
-            taken.extend(of_host.map(|p| (p.host_ip, p.host_port, p.protocol)));
-        }
+        let mut taken = Taken { sockets: list_sockets(specs.len()), ..Taken::default() };
         let mut planned = Vec::new();
         for spec in specs {
             let addresses = self.host_addresses(spec, has_ipv4, has_ipv6)?;
-            let port = self.choose_port(&taken, &addresses, spec)?;
+            let port = self.choose_port(&mut taken, &addresses, spec)?;
             let rule = if spec.from.is_empty() { 0 } else { self.next_number("rule")? };
             for address in addresses {
-                taken.insert((address, port, spec.protocol));
+                taken.published.entry((spec.protocol, port)).or_default().push(address);
                 planned.push(Published {
                     host_ip: address,
                     host_port: port,
@@ -59,38 +71,45 @@ impl Engine {
     }
 
     /// Refuses a port that is published or bound already.
-    fn check(
-        &self,
-        taken: &HashSet<(IpAddr, u16, Protocol)>,
-        address: IpAddr,
-        port: u16,
-        protocol: Protocol,
-    ) -> Result<()> {
-        let same_family = |other: &IpAddr| other.is_ipv4() == address.is_ipv4();
-        let overlaps = |(other, other_port, other_protocol): &(IpAddr, u16, Protocol)| {
-            *other_port == port
-                && *other_protocol == protocol
-                && same_family(other)
+    fn check(&self, taken: &mut Taken, address: IpAddr, port: u16, protocol: Protocol) -> Result<()> {
+        self.look_near(taken, port, protocol)?;
+        let overlaps = |other: &IpAddr| {
+            other.is_ipv4() == address.is_ipv4()
                 && (*other == address || other.is_unspecified() || address.is_unspecified())
         };
-        if taken.iter().any(overlaps) {
+        if taken.published.get(&(protocol, port)).is_some_and(|others| others.iter().any(overlaps)) {
             return Err(Error::PortInUse {
                 address: SocketAddr::new(address, port),
                 protocol: protocol.to_string(),
                 how: "published".to_owned(),
             });
         }
+        if taken.sockets.as_ref().is_some_and(|sockets| !sockets.have(protocol.number(), port)) {
+            return Ok(());
+        }
         self.claim(address, port, protocol).map(drop)
     }
 
+    /// Gets to know what is published around a port.
+    fn look_near(&self, taken: &mut Taken, port: u16, protocol: Protocol) -> Result<()> {
+        let block = port / PORT_BLOCK;
+        if !taken.known.insert((protocol, block)) {
+            return Ok(());
+        }
+        for endpoint in self.store.endpoints_near([(protocol, port)].into_iter())? {
+            let of_host = endpoint.published.iter().filter(|published| !endpoint.publishes_itself(published));
+            let is_near =
+                |published: &&Published| published.protocol == protocol && published.host_port / PORT_BLOCK == block;
+            for published in of_host.filter(is_near) {
+                taken.published.entry((protocol, published.host_port)).or_default().push(published.host_ip);
+            }
+        }
+        Ok(())
+    }
+
     /// The port that was asked for, or one that is free: of the range that was asked for, else of the dynamic ones.
-    fn choose_port(
-        &self,
-        taken: &HashSet<(IpAddr, u16, Protocol)>,
-        addresses: &[IpAddr],
-        spec: &PortSpec,
-    ) -> Result<u16> {
-        let free = |port: u16| addresses.iter().try_for_each(|ip| self.check(taken, *ip, port, spec.protocol));
+    fn choose_port(&self, taken: &mut Taken, addresses: &[IpAddr], spec: &PortSpec) -> Result<u16> {
+        let mut free = |port: u16| addresses.iter().try_for_each(|ip| self.check(taken, *ip, port, spec.protocol));
         match (spec.host_port, spec.host_port_end) {
             (Some(port), None) => free(port).map(|()| port),
             (Some(first), Some(last)) => {
@@ -103,4 +122,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// The host's sockets, where that is worth a list of all of them and the kernel lists all.
+pub(super) fn list_sockets(ports: usize) -> Option<HostSockets> {
+    if ports <= FEW {
+        return None;
+    }
+    HostSockets::list().inspect_err(|error| tracing::debug!("{error}")).ok().flatten()
 }

@@ -89,12 +89,15 @@ impl Engine {
     }
 
     /// Closes what [`Self::open_ports`] has opened; what is closed already stays so.
-    pub(super) fn close_ports(&self, endpoint: &Endpoint) -> Result<()> {
+    pub(super) fn close_ports(&self, endpoint: &Endpoint, network: Option<&Network>) -> Result<()> {
         let maps = self.plane().maps();
         for address in endpoint.addresses() {
             maps.unpublish(address, 0, if address.is_ipv6() { 58 } else { 1 })?;
         }
-        endpoint.addresses().try_for_each(|address| maps.close_ports(address))?;
+        // None are open on a network that trusts no interface.
+        if network.is_none_or(|network| network.trusted_interfaces().next().is_some()) {
+            endpoint.addresses().try_for_each(|address| maps.close_ports(address))?;
+        }
         Ok(())
     }
 }

@@ -1,11 +1,13 @@
 //! What a dead command, a dead container or a reboot left: finished or undone by whoever comes next.
 
-use super::{Engine, Result};
+use std::collections::HashSet;
+
+use super::{Engine, Result, attached::attached_netns};
 use crate::{
     failpoint::failpoint,
-    kernel::{Cgroup, is_alive},
+    kernel::{Cgroup, index_of, is_alive},
     model::{Container, Endpoint, Network, Origin, Status},
-    store::Phase,
+    store::{Phase, Store, StoreError},
 };
 
 impl Engine {
@@ -25,21 +27,30 @@ impl Engine {
         self.finish_moves()
     }
 
-    /// Takes down what belongs to containers that have ended or whose namespace is gone.
-    pub fn tidy(&self) -> Result<()> {
-        for (container, _) in self.store.all::<Container>()? {
-            if container.state.status != Status::Running {
-                continue;
-            }
-            match &container.origin {
-                Origin::Run { .. } if !is_alive(container.state.pid, container.state.start) => {
-                    self.record_exit(&container, None)?;
-                }
-                Origin::Attached { .. } if self.has_vanished(&container)? => self.erase_container(&container)?,
-                _ => {}
-            }
+    /// Takes down what belongs to containers that have ended or whose namespace is gone; how many there were.
+    pub fn tidy(&self) -> Result<usize> {
+        let mut dead = 0;
+        for (container, endpoints) in self.containers()? {
+            dead += usize::from(self.tidy_container(&container, &endpoints)?);
         }
-        Ok(())
+        Ok(dead)
+    }
+
+    /// Takes down what belongs to a container if it is dead; whether it was.
+    pub(super) fn tidy_container(&self, container: &Container, endpoints: &[Endpoint]) -> Result<bool> {
+        let is_dead = container.state.status == Status::Running
+            && match &container.origin {
+                Origin::Run { .. } => !is_alive(container.state.pid, container.state.start),
+                Origin::Attached { .. } => self.has_vanished(container, endpoints)?,
+            };
+        if !is_dead {
+            return Ok(false);
+        }
+        match &container.origin {
+            Origin::Run { .. } => self.record_exit(container, None)?,
+            Origin::Attached { .. } => self.erase_container(container)?,
+        }
+        Ok(true)
     }
 
     /// Records how a container ended and takes its endpoints down; removes it if that was asked for. `None` where nobody
@@ -71,7 +82,9 @@ impl Engine {
             self.remove_endpoint(&endpoint)?;
         }
         self.clear_namespace(container);
-        if let Some(cgroup) = Cgroup::named(container.id.as_str()) {
+        if matches!(container.origin, Origin::Run { .. })
+            && let Some(cgroup) = Cgroup::named(container.id.as_str())
+        {
             cgroup.remove();
         }
         self.remove_netns_files(container);
@@ -99,4 +112,25 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether a container seems to be dead of which the state does not know it. It takes no lock: who is just being made or
+/// taken down may seem so, too.
+pub fn has_dead(store: &Store) -> std::result::Result<bool, StoreError> {
+    let endpoints: Vec<Endpoint> = store.all()?.into_iter().map(|(endpoint, _)| endpoint).collect();
+    if endpoints.iter().any(|endpoint| index_of(&endpoint.link()).is_none()) {
+        return Ok(true);
+    }
+    let placed: HashSet<&str> = endpoints.iter().map(|endpoint| endpoint.container.as_str()).collect();
+    let mut running = store.all::<Container>()?.into_iter().map(|(container, _)| container);
+    Ok(running.any(|container| {
+        container.state.status == Status::Running
+            && match &container.origin {
+                Origin::Run { .. } => !is_alive(container.state.pid, container.state.start),
+                Origin::Attached { netns, cookie } => {
+                    !placed.contains(container.id.as_str())
+                        && !attached_netns(netns, *cookie).is_ok_and(|netns| netns.is_some())
+                }
+            }
+    }))
 }

@@ -21,19 +21,22 @@ use crate::{
 const ROUTER4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 1, 1));
 const ROUTER6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
 
+/// The number of each network, with the addresses at which it is asked.
+pub type Gateways = Vec<(u32, Vec<IpAddr>)>;
+
 /// What the resolver answers from, and where it has to be asked.
 #[derive(Debug)]
 pub struct Resolver {
     /// All names of all networks.
     pub zones: names::Zones,
     /// The number of each network, with the addresses at which it is asked.
-    pub gateways: Vec<(u32, Vec<IpAddr>)>,
+    pub gateways: Gateways,
 }
 
 impl Engine {
     /// Gives the resolver's namespace its endpoint, outside every network.
     pub fn install_resolver(&self, netns: &Netns) -> Result<()> {
-        self.ensure_data_plane()?;
+        self.refresh_data_plane()?;
         self.remove_resolver()?;
         let (netlink, link) = (self.netlink()?, self.resolver_link()?);
         let mac = crate::model::random_mac();
@@ -54,7 +57,7 @@ impl Engine {
         let slot = Slot { mac, gateway_mac: GATEWAY_MAC, ifindex: index, generation, flags, ..Slot::default() };
         maps.set_endpoint(RESOLVER_SLOT, slot)?;
         maps.set_interface(index, RESOLVER_SLOT)?;
-        self.plane().attach_container(&link)?;
+        self.plane().attach_container(netlink, index)?;
         netlink.set_up(index)?;
         furnish(netns)?;
         let settings = maps.settings()?;
@@ -87,16 +90,19 @@ impl Engine {
 
     /// Ends `serve`, if it runs, and takes its endpoint away.
     pub(super) fn dismiss_resolver(&self) -> Result<()> {
-        let text = fs::read_to_string(self.dirs.serve_pid()).unwrap_or_default();
-        let mut fields = text.split_whitespace().map(str::parse::<u64>);
-        if let (Some(Ok(pid)), Some(Ok(start))) = (fields.next(), fields.next()) {
-            let pid = u32::try_from(pid).unwrap_or(0);
-            if pid != 0 && is_alive(pid, start) {
-                // One that has just gone by itself is as good.
-                let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
-            }
+        if let Some(pid) = self.serving() {
+            // One that has just gone by itself is as good.
+            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
         }
         self.remove_resolver()
+    }
+
+    /// The process of `serve`, if it runs.
+    pub(super) fn serving(&self) -> Option<u32> {
+        let text = fs::read_to_string(self.dirs.serve_pid()).unwrap_or_default();
+        let mut fields = text.split_whitespace().map(str::parse::<u64>);
+        let (pid, start) = (u32::try_from(fields.next()?.ok()?).ok()?, fields.next()?.ok()?);
+        (pid != 0 && is_alive(pid, start)).then_some(pid)
     }
 
     fn resolver_link(&self) -> Result<String> {
@@ -110,13 +116,12 @@ impl Resolver {
         let networks: Vec<Network> = complete(store.all()?);
         let endpoints: Vec<Endpoint> = complete(store.all()?);
         let containers: Vec<Container> = complete(store.all()?);
-        let bridges = || networks.iter().filter(|network| network.driver == Driver::Bridge);
         let networks_by_id: HashMap<&Id, &Network> = networks.iter().map(|network| (&network.id, network)).collect();
         let mut endpoints_of: HashMap<&Id, Vec<&Endpoint>> = HashMap::new();
         for endpoint in &endpoints {
             endpoints_of.entry(&endpoint.container).or_default().push(endpoint);
         }
-        let mut members = Vec::new();
+        let mut all = Vec::new();
         for container in &containers {
             let places: Vec<_> = endpoints_of
                 .get(&container.id)
@@ -124,21 +129,49 @@ impl Resolver {
                 .flatten()
                 .filter_map(|&endpoint| Some((*networks_by_id.get(&endpoint.network)?, endpoint)))
                 .collect();
-            let servers = own_servers(container, &places);
-            members.extend(places.iter().map(|(network, endpoint)| member(network, container, endpoint, &servers)));
+            all.extend(members(container, &places));
         }
-        let zones = bridges().map(|network| names::Network {
-            id: network.number,
-            name: network.name.to_string(),
-            subnets: network.subnets.clone(),
-            names_enabled: network.has_names(),
-            internal: network.internal,
-        });
-        Ok(Self {
-            zones: names::Zones::new(zones.collect(), &members),
-            gateways: bridges().map(|network| (network.number, network.gateways.clone())).collect(),
-        })
+        let (described, gateways) = describe(&networks);
+        Ok(Self { zones: names::Zones::new(described, all), gateways })
     }
+
+    /// The networks that there are now, with the addresses at which each is asked.
+    pub fn networks(store: &Store) -> Result<(Vec<names::Network>, Gateways)> {
+        Ok(describe(&complete(store.all()?)))
+    }
+
+    /// Where one container is now; nowhere if it is gone.
+    pub fn container(store: &Store, id: &str) -> Result<Vec<names::Member>> {
+        let Some(container) = store.ready::<Container>(id)? else {
+            return Ok(Vec::new());
+        };
+        let endpoints: Vec<Endpoint> = complete(store.phased_endpoints_of(&container.id)?);
+        let mut networks = Vec::new();
+        for endpoint in &endpoints {
+            networks.push(store.ready::<Network>(endpoint.network.as_str())?);
+        }
+        let places = networks.iter().zip(&endpoints);
+        let places: Vec<_> = places.filter_map(|(network, endpoint)| Some((network.as_ref()?, endpoint))).collect();
+        Ok(members(&container, &places))
+    }
+}
+
+/// The networks that have names, and the addresses at which each is asked.
+fn describe(networks: &[Network]) -> (Vec<names::Network>, Gateways) {
+    let bridges = || networks.iter().filter(|network| network.driver == Driver::Bridge);
+    let zone = |network: &Network| names::Network {
+        id: network.number,
+        name: network.name.to_string(),
+        subnets: network.subnets.clone(),
+        names_enabled: network.has_names(),
+        internal: network.internal,
+    };
+    (bridges().map(zone).collect(), bridges().map(|network| (network.number, network.gateways.clone())).collect())
+}
+
+fn members(container: &Container, places: &[(&Network, &Endpoint)]) -> Vec<names::Member> {
+    let servers = own_servers(container, places);
+    places.iter().map(|(network, endpoint)| member(network, container, endpoint, &servers)).collect()
 }
 
 fn complete<T>(rows: Vec<(T, Phase)>) -> Vec<T> {

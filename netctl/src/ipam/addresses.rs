@@ -11,11 +11,24 @@ use crate::model::{addresses_of, is_host_address, successor};
 const TRIES: usize = 1 << 17;
 
 /// A free address of the part `range` of `subnet`, searched from behind `last` on and around.
-pub fn next_address(subnet: &IpNet, range: &IpNet, taken: &HashSet<IpAddr>, last: Option<IpAddr>) -> Option<IpAddr> {
-    let is_free = |address: &IpAddr| is_host_address(subnet, address) && !taken.contains(address);
+///
+/// # Errors
+/// Those of `is_taken`.
+pub fn next_address<E>(
+    subnet: &IpNet,
+    range: &IpNet,
+    last: Option<IpAddr>,
+    mut is_taken: impl FnMut(&IpAddr) -> Result<bool, E>,
+) -> Result<Option<IpAddr>, E> {
     let behind = last.and_then(successor).filter(|address| range.contains(address));
     let rest = std::iter::successors(behind, |address| successor(*address).filter(|next| range.contains(next)));
-    rest.take(TRIES).chain(addresses_of(range).take(TRIES)).find(is_free)
+    let candidates = rest.take(TRIES).chain(addresses_of(range).take(TRIES));
+    for address in candidates.filter(|address| is_host_address(subnet, address)) {
+        if !is_taken(&address)? {
+            return Ok(Some(address));
+        }
+    }
+    Ok(None)
 }
 
 /// How many addresses of a subnet nobody can get any more, those that hosts cannot have among them, and how many of the
@@ -34,13 +47,17 @@ pub fn usage(subnet: &IpNet, range: &IpNet, taken: &HashSet<IpAddr>) -> (u64, u6
 mod tests {
     use super::*;
 
+    fn next(subnet: &IpNet, range: &IpNet, taken: &HashSet<IpAddr>, last: Option<IpAddr>) -> Option<IpAddr> {
+        next_address(subnet, range, last, |address| Ok::<_, ()>(taken.contains(address))).unwrap()
+    }
+
     /// All that is given out, in order, and the last.
     fn given(subnet: &str, range: &str, taken: &[&str]) -> Vec<String> {
         let (subnet, range): (IpNet, IpNet) = (subnet.parse().unwrap(), range.parse().unwrap());
         let mut taken: HashSet<IpAddr> = taken.iter().map(|text| text.parse().unwrap()).collect();
         let mut given = Vec::new();
         let mut last = None;
-        while let Some(next) = next_address(&subnet, &range, &taken, last) {
+        while let Some(next) = next(&subnet, &range, &taken, last) {
             taken.insert(next);
             given.push(next.to_string());
             last = Some(next);
@@ -55,7 +72,7 @@ mod tests {
         assert_eq!(all, ["10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"]);
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let taken = all.iter().map(|text| ip(text)).filter(|address| *address != ip("10.0.0.3")).collect();
-        assert_eq!(next_address(&subnet, &subnet, &taken, Some(ip("10.0.0.6"))), Some(ip("10.0.0.1")));
+        assert_eq!(next(&subnet, &subnet, &taken, Some(ip("10.0.0.6"))), Some(ip("10.0.0.1")));
     }
 
     #[test]

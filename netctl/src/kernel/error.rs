@@ -34,7 +34,7 @@ pub enum KernelError {
         /// To what.
         subject: String,
         /// The kernel's answer.
-        source: rtnetlink::Error,
+        source: io::Error,
     },
     /// The kernel lacks something that netctl cannot do without.
     #[error("this kernel has no {feature}: {cure}")]
@@ -64,8 +64,8 @@ pub enum KernelError {
         action: &'static str,
         /// The map.
         map: &'static str,
-        /// aya's answer.
-        source: Box<aya::maps::MapError>,
+        /// The kernel's answer.
+        source: io::Error,
     },
     /// A pinned map is not what this version needs.
     #[error(

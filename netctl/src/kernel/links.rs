@@ -1,20 +1,29 @@
 //! Links and their addresses and neighbours.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
-use futures_util::TryStreamExt;
 use netctl_common::abi::Mac;
 use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
-    link::{InfoData, InfoVeth, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
-    neighbour::NeighbourState,
+    link::{InfoData, InfoVeth, LinkAttribute, LinkExtentMask, LinkInfo, LinkLayerType, LinkMessage},
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
 };
-use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
+use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
 
-use super::{KernelError, Netlink, Netns, Result, netlink::check, netlink::error_number};
+use super::{
+    KernelError, Netlink, Netns, Result,
+    netlink::{Change, Manner},
+};
 
 const ENODEV: i32 = 19;
 const EEXIST: i32 = 17;
+
+/// How long to wait before a link that is being removed is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_micros(100);
 
 /// A veth pair to make: one end here, the other directly in the container's namespace.
 #[derive(Debug)]
@@ -76,87 +85,92 @@ impl Netlink {
             .mtu(veth.mtu)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .build();
-        check("make the link", veth.name, &[], self.request(|handle| handle.link().add(message).execute()))?;
         // An alias given when a link is made is ignored by kernels before 6.10.
-        self.set_alias(veth.name, veth.alias)
+        self.carry_out(vec![added(veth.name, &[], message), marked(veth.name, veth.alias)])
     }
 
     /// Makes a bridge. An engine's never has a port: it is a place for addresses.
     pub fn add_anchor(&self, name: &str, alias: &str, mac: Mac, mtu: u32) -> Result<()> {
         let message = LinkBridge::new(name).down().address(mac.bytes().to_vec()).mtu(mtu).build();
-        check("make the link", name, &[EEXIST], self.request(|handle| handle.link().add(message).execute()))?;
-        self.set_alias(name, alias)
+        self.carry_out(vec![added(name, &[EEXIST], message), marked(name, alias)])
     }
 
     /// Makes a link a port of a bridge.
     pub fn enslave(&self, port: u32, bridge: u32) -> Result<()> {
         let message = LinkUnspec::new_with_index(port).controller(bridge).build();
-        let answer = self.request(|handle| handle.link().set(message).execute());
-        check("join to a bridge the link", port.to_string(), &[], answer)
-    }
-
-    fn set_alias(&self, name: &str, alias: &str) -> Result<()> {
-        let message = LinkUnspec::new_with_name(name).alias(alias).build();
-        check("mark the link", name, &[], self.request(|handle| handle.link().set(message).execute()))
+        self.carry_out(vec![altered("join to a bridge the link", port.to_string(), message)])
     }
 
     /// Renames a link that is down.
     pub fn rename_link(&self, index: u32, name: &str) -> Result<()> {
         let message = LinkUnspec::new_with_index(index).name(name).build();
-        check("rename the link to", name, &[], self.request(|handle| handle.link().set(message).execute()))
+        self.carry_out(vec![altered("rename the link to", name.to_owned(), message)])
     }
 
     /// Brings a link up.
     pub fn set_up(&self, index: u32) -> Result<()> {
-        let message = LinkUnspec::new_with_index(index).up().build();
-        let answer = self.request(|handle| handle.link().set(message).execute());
-        check("bring up the link", index.to_string(), &[], answer)
+        self.carry_out(vec![brought_up(index)])
     }
 
     /// Removes a link; one that is gone already is fine.
     pub fn delete_link(&self, index: u32) -> Result<()> {
-        let answer = self.request(|handle| handle.link().del(index).execute());
-        check("remove the link", index.to_string(), &[ENODEV], answer)
+        self.carry_out(vec![removed(index)])
+    }
+
+    /// Removes a link and waits until nobody finds it any more. Its answer comes later: the kernel has let go of the lock by
+    /// then and waits for callbacks that have nothing to do with it (net/core/dev.c, netdev_run_todo: rcu_barrier). A child
+    /// waits for that in our stead.
+    pub fn delete_link_early(&self, name: &str) -> Result<()> {
+        let Some(index) = index_of(name) else {
+            return Ok(());
+        };
+        if let Some(mut child) = self.send_from_child(&removed(index)) {
+            while index_of(name) == Some(index) {
+                if child.has_ended() {
+                    // It was killed, or refused what we shall hear ourselves.
+                    return self.delete_link(index);
+                }
+                std::thread::park_timeout(LOOK_AGAIN);
+            }
+            return Ok(());
+        }
+        self.delete_link(index)
     }
 
     /// The link of that name, if there is one.
     pub fn link(&self, name: &str) -> Result<Option<Interface>> {
-        let answer = self.request(|handle| handle.link().get().match_name(name).execute().try_next_owned());
-        match answer {
-            Ok(message) => Ok(message.map(|message| interface(&message))),
-            Err(error) if error_number(&error) == ENODEV => Ok(None),
+        let question = LinkUnspec::new_with_name(name).append_extra_attribute(without_statistics()).build();
+        match self.ask_for(RouteNetlinkMessage::GetLink(question)) {
+            Ok(Some(RouteNetlinkMessage::NewLink(message))) => Ok(Some(interface(&message))),
+            Ok(_) => Ok(None),
+            Err(error) if error.raw_os_error() == Some(ENODEV) => Ok(None),
             Err(source) => Err(KernelError::Netlink { action: "look up the link", subject: name.to_owned(), source }),
         }
     }
 
     /// All links.
     pub fn links(&self) -> Result<Vec<Interface>> {
-        let list = |handle: rtnetlink::Handle| async move {
-            handle.link().get().execute().try_collect::<Vec<LinkMessage>>().await
+        let mut question = LinkMessage::default();
+        question.attributes.push(without_statistics());
+        let answers = self.list("links", RouteNetlinkMessage::GetLink(question))?;
+        let link = |answer: &RouteNetlinkMessage| match answer {
+            RouteNetlinkMessage::NewLink(message) => Some(interface(message)),
+            _ => None,
         };
-        let messages = self.request(list).map_err(|source| KernelError::Netlink {
-            action: "list",
-            subject: "links".to_owned(),
-            source,
-        })?;
-        Ok(messages.iter().map(interface).collect())
+        Ok(answers.iter().filter_map(link).collect())
     }
 
     /// Gives a link an address that makes no route of its own and needs no duplicate detection.
     pub fn add_address(&self, index: u32, address: IpAddr, prefix: u8, makes_route: bool) -> Result<()> {
-        let answer = self.request(|handle| {
-            let mut request = handle.address().add(index, address, prefix);
-            let mut flags = AddressFlags::empty();
-            if !makes_route {
-                flags |= AddressFlags::Noprefixroute;
-            }
-            if address.is_ipv6() {
-                flags |= AddressFlags::Nodad;
-            }
-            request.message_mut().attributes.push(AddressAttribute::Flags(flags));
-            request.execute()
-        });
-        check("add the address", address.to_string(), &[EEXIST], answer)
+        self.carry_out(vec![addressed(index, address, prefix, makes_route)])
+    }
+
+    /// Gives a link addresses, each with its route, and brings it up; another one, too, that has its own.
+    pub fn furnish(&self, lo: Option<u32>, index: u32, addresses: &[(IpAddr, u8)]) -> Result<()> {
+        let mut changes: Vec<_> = lo.into_iter().map(brought_up).collect();
+        changes.extend(addresses.iter().map(|(address, prefix)| addressed(index, *address, *prefix, true)));
+        changes.push(brought_up(index));
+        self.carry_out(changes)
     }
 
     /// Every address, with the index of its link.
@@ -186,29 +200,81 @@ impl Netlink {
     }
 
     fn address_messages(&self) -> Result<Vec<AddressMessage>> {
-        let list = |handle: rtnetlink::Handle| async move {
-            handle.address().get().execute().try_collect::<Vec<AddressMessage>>().await
+        let answers = self.list("addresses", RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+        let address = |answer| match answer {
+            RouteNetlinkMessage::NewAddress(message) => Some(message),
+            _ => None,
         };
-        self.request(list).map_err(|source| KernelError::Netlink {
-            action: "list",
-            subject: "addresses".to_owned(),
-            source,
-        })
+        Ok(answers.into_iter().filter_map(address).collect())
     }
 
     /// Tells the kernel the MAC of a neighbour for good.
     pub fn add_neighbour(&self, index: u32, address: IpAddr, mac: Mac) -> Result<()> {
-        let answer = self.request(|handle| {
-            handle
-                .neighbours()
-                .add(index, address)
-                .link_layer_address(&mac.bytes())
-                .state(NeighbourState::Permanent)
-                .replace()
-                .execute()
-        });
-        check("add the neighbour", address.to_string(), &[], answer)
+        self.carry_out(vec![neighbour(index, address, mac)])
     }
+}
+
+/// Statistics are the greater part of what is told of a link.
+fn without_statistics() -> LinkAttribute {
+    LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
+}
+
+fn added(name: &str, tolerated: &'static [i32], message: LinkMessage) -> Change {
+    let message = RouteNetlinkMessage::NewLink(message);
+    Change { action: "make the link", subject: name.to_owned(), tolerated, manner: Manner::Add, message }
+}
+
+fn altered(action: &'static str, subject: String, message: LinkMessage) -> Change {
+    let message = RouteNetlinkMessage::SetLink(message);
+    Change { action, subject, tolerated: &[], manner: Manner::Alter, message }
+}
+
+fn marked(name: &str, alias: &str) -> Change {
+    altered("mark the link", name.to_owned(), LinkUnspec::new_with_name(name).alias(alias).build())
+}
+
+fn removed(index: u32) -> Change {
+    let message = RouteNetlinkMessage::DelLink(LinkUnspec::new_with_index(index).build());
+    let (action, subject) = ("remove the link", index.to_string());
+    Change { action, subject, tolerated: &[ENODEV], manner: Manner::Alter, message }
+}
+
+pub(super) fn brought_up(index: u32) -> Change {
+    altered("bring up the link", index.to_string(), LinkUnspec::new_with_index(index).up().build())
+}
+
+fn addressed(index: u32, address: IpAddr, prefix: u8, makes_route: bool) -> Change {
+    let mut message = match address {
+        IpAddr::V4(ip) => AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(ip, prefix).build(),
+        IpAddr::V6(ip) => AddressMessageBuilder::<Ipv6Addr>::new().index(index).address(ip, prefix).build(),
+    };
+    let mut flags = AddressFlags::empty();
+    if !makes_route {
+        flags |= AddressFlags::Noprefixroute;
+    }
+    if address.is_ipv6() {
+        flags |= AddressFlags::Nodad;
+    }
+    message.attributes.push(AddressAttribute::Flags(flags));
+    let message = RouteNetlinkMessage::NewAddress(message);
+    let (action, subject) = ("add the address", address.to_string());
+    Change { action, subject, tolerated: &[EEXIST], manner: Manner::Add, message }
+}
+
+pub(super) fn neighbour(index: u32, address: IpAddr, mac: Mac) -> Change {
+    let mut message = NeighbourMessage::default();
+    message.header.ifindex = index;
+    message.header.state = NeighbourState::Permanent;
+    let (family, destination) = match address {
+        IpAddr::V4(ip) => (AddressFamily::Inet, NeighbourAddress::Inet(ip)),
+        IpAddr::V6(ip) => (AddressFamily::Inet6, NeighbourAddress::Inet6(ip)),
+    };
+    message.header.family = family;
+    message.attributes.push(NeighbourAttribute::Destination(destination));
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.bytes().to_vec()));
+    let message = RouteNetlinkMessage::NewNeighbour(message);
+    let (action, subject) = ("add the neighbour", address.to_string());
+    Change { action, subject, tolerated: &[], manner: Manner::Put, message }
 }
 
 /// The link's own address: on a point-to-point link the other end has one, too (rtnetlink's IFA_LOCAL).
@@ -222,18 +288,6 @@ fn own_address(message: &AddressMessage) -> Option<IpAddr> {
         }
     }
     address
-}
-
-/// The first item of a stream that borrows nothing.
-trait FirstItem<T> {
-    fn try_next_owned(self) -> impl Future<Output = std::result::Result<Option<T>, rtnetlink::Error>>;
-}
-
-impl<T, S: futures_util::Stream<Item = std::result::Result<T, rtnetlink::Error>>> FirstItem<T> for S {
-    async fn try_next_owned(self) -> std::result::Result<Option<T>, rtnetlink::Error> {
-        let mut stream = std::pin::pin!(self);
-        stream.try_next().await
-    }
 }
 
 fn interface(message: &LinkMessage) -> Interface {

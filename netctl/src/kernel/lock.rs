@@ -49,14 +49,15 @@ impl Lock {
 
     /// Writes our pid, for whoever waits too long. It is a courtesy: failing to is no reason to fail.
     fn sign(&mut self) {
-        let _ = self.file.set_len(0);
         let _ = self.file.rewind();
-        let _ = write!(self.file, "{}", std::process::id());
+        // As wide as any pid, so that nothing of a longer one stays.
+        let _ = write!(self.file, "{:<10}", std::process::id());
     }
 
     fn holder(&mut self) -> String {
         let mut text = String::new();
         let read = self.file.rewind().and_then(|()| self.file.read_to_string(&mut text));
-        if read.is_ok() && !text.is_empty() { text } else { "unknown".to_owned() }
+        let pid = text.trim();
+        if read.is_ok() && !pid.is_empty() { pid.to_owned() } else { "unknown".to_owned() }
     }
 }

@@ -4,6 +4,7 @@
 pub mod bpf;
 mod cgroup;
 mod error;
+mod filters;
 mod links;
 mod lock;
 mod monitor;
@@ -26,8 +27,8 @@ pub use monitor::Monitor;
 pub use netlink::Netlink;
 pub use netns::Netns;
 pub use offloads::offloads;
-pub use process::{boot_id, is_alive, start_time};
+pub use process::{boot_id, is_alive, reap_children, start_time};
 pub use routes::{MAIN_TABLE, Route, RuleKind};
-pub use sock_diag::destroy_sockets;
+pub use sock_diag::{HostSockets, destroy_sockets};
 pub use sockets::{hold_port, netns_cookie};
 pub use source_rules::SourceRule;

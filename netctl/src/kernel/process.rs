@@ -27,3 +27,14 @@ pub fn is_alive(pid: u32, start: u64) -> bool {
 pub fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
+
+/// Takes the exit status of children that have ended, for a process that waits for none of them.
+pub fn reap_children() {
+    use nix::{
+        sys::wait::{WaitPidFlag, WaitStatus, waitpid},
+        unistd::Pid,
+    };
+    while matches!(waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
+    {
+    }
+}

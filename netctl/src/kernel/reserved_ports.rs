@@ -3,7 +3,8 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read, Write},
+    io::Read,
+    os::unix::fs::FileExt,
 };
 
 use super::{KernelError, Result};
@@ -12,6 +13,12 @@ const PATH: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 
 /// More than all ports take up as text, each by itself.
 const LONGEST: usize = 65_536 * 6;
+
+/// More than the list is on most hosts.
+const USUAL: usize = 4096;
+
+/// More than `65535-65535,` takes.
+const LONGEST_ITEM: usize = 16;
 
 /// The kernel takes less than a page with each write, and adds what a later write to the open file brings
 /// (kernel/sysctl.c, proc_do_large_bitmap).
@@ -22,27 +29,41 @@ pub type Ports = (u16, u16);
 
 /// Those of `wanted` that are not reserved yet, merged.
 pub fn missing(wanted: &[Ports]) -> Result<Vec<Ports>> {
-    let reserved = read()?;
-    Ok(merge(wanted.iter().flat_map(|range| subtract(*range, &reserved))))
+    Ok(without_all(&merge(wanted.iter().copied()), &read()?))
 }
 
 /// Reserves ranges beside what is reserved already.
 pub fn add(ranges: &[Ports]) -> Result<()> {
-    let before = read()?;
-    let after = merge(before.iter().chain(ranges).copied());
-    if after != before { write(&after) } else { Ok(()) }
+    // What is written anywhere but at the beginning joins the list.
+    write(ranges, 1)
 }
 
 /// Releases ranges that [`add`] has added.
 pub fn remove(ranges: &[Ports]) -> Result<()> {
     let before = read()?;
     let after = without_all(&before, ranges);
-    if after != before { write(&after) } else { Ok(()) }
+    if after != before { write(&after, 0) } else { Ok(()) }
 }
 
-/// `ranges` less all of `taken`.
+/// `ranges` less all of `taken`, merged.
 pub fn without_all(ranges: &[Ports], taken: &[Ports]) -> Vec<Ports> {
-    ranges.iter().flat_map(|range| subtract(*range, taken)).collect()
+    let holes = merge(taken.iter().copied());
+    let mut rest = Vec::new();
+    for (first, last) in merge(ranges.iter().copied()) {
+        let mut from = u32::from(first);
+        // The first hole that does not end before the range.
+        let begin = holes.partition_point(|hole| hole.1 < first);
+        for hole in holes.iter().skip(begin).take_while(|hole| hole.0 <= last) {
+            if from < u32::from(hole.0) {
+                rest.push((from as u16, hole.0 - 1));
+            }
+            from = u32::from(hole.1) + 1;
+        }
+        if from <= u32::from(last) {
+            rest.push((from as u16, last));
+        }
+    }
+    rest
 }
 
 /// Sorted, with ranges that touch made one.
@@ -76,16 +97,26 @@ pub fn format(ranges: &[Ports]) -> String {
 
 /// The whole list in one read: the kernel gives what fits, and nothing more the next time.
 fn read() -> Result<Vec<Ports>> {
-    let mut bytes = vec![0; LONGEST];
-    let length =
-        File::open(PATH).and_then(|mut file| file.read(&mut bytes)).map_err(KernelError::file("read", PATH))?;
-    Ok(parse(&String::from_utf8_lossy(bytes.get(..length).unwrap_or_default())))
+    let mut room = USUAL;
+    loop {
+        let mut bytes = vec![0; room];
+        let length =
+            File::open(PATH).and_then(|mut file| file.read(&mut bytes)).map_err(KernelError::file("read", PATH))?;
+        // One that ends close to the room's end may have been cut.
+        if room == LONGEST || length + LONGEST_ITEM < room {
+            return Ok(parse(&String::from_utf8_lossy(bytes.get(..length).unwrap_or_default())));
+        }
+        room = LONGEST;
+    }
 }
 
-fn write(ranges: &[Ports]) -> Result<()> {
-    let mut file = OpenOptions::new().write(true).open(PATH).map_err(KernelError::file("open", PATH))?;
+/// At the beginning the list is replaced, elsewhere it is added to.
+fn write(ranges: &[Ports], at: u64) -> Result<()> {
+    let file = OpenOptions::new().write(true).open(PATH).map_err(KernelError::file("open", PATH))?;
+    let mut place = at;
     for chunk in chunks(ranges) {
-        file.write_all(chunk.as_bytes()).map_err(KernelError::file("write", PATH))?;
+        file.write_all_at(chunk.as_bytes(), place).map_err(KernelError::file("write", PATH))?;
+        place += chunk.len() as u64;
     }
     Ok(())
 }
@@ -107,28 +138,6 @@ fn chunks(ranges: &[Ports]) -> Vec<String> {
     chunks.into_iter().map(|chunk| chunk + "\n").collect()
 }
 
-fn subtract(range: Ports, taken: &[Ports]) -> Vec<Ports> {
-    let mut rest = vec![range];
-    for hole in taken {
-        rest = rest.into_iter().flat_map(|piece| without(piece, *hole)).collect();
-    }
-    rest
-}
-
-fn without((first, last): Ports, (from, to): Ports) -> Vec<Ports> {
-    if to < first || from > last {
-        return vec![(first, last)];
-    }
-    let mut pieces = Vec::new();
-    if from > first {
-        pieces.push((first, from - 1));
-    }
-    if to < last {
-        pieces.push((to + 1, last));
-    }
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,10 +146,10 @@ mod tests {
     fn ranges_are_merged_and_taken_out_again() {
         let merged = merge(parse("80,100-200,201-300\n").into_iter().chain([(150, 250)]));
         assert_eq!(merged, [(80, 80), (100, 300)]);
-        assert_eq!(subtract((100, 300), &[(150, 250)]), [(100, 149), (251, 300)]);
+        assert_eq!(without_all(&[(100, 300)], &[(150, 250)]), [(100, 149), (251, 300)]);
         assert_eq!(without_all(&merged, &[(80, 80), (300, 400)]), [(100, 299)]);
         assert_eq!(format(&merged), "80-80,100-300");
-        assert_eq!(subtract((10, 20), &[(1, 65535)]), []);
+        assert_eq!(without_all(&[(10, 20)], &[(1, 65535)]), []);
     }
 
     #[test]

@@ -2,17 +2,20 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use futures_util::TryStreamExt;
 use ipnet::IpNet;
-use netctl_common::abi::FROM_ANCHOR_MARK;
+use netctl_common::abi::{FROM_ANCHOR_MARK, Mac};
 use netlink_packet_route::{
-    AddressFamily,
+    AddressFamily, RouteNetlinkMessage,
     route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteScope, RouteType},
     rule::{RuleAction, RuleAttribute, RuleMessage},
 };
 use rtnetlink::RouteMessageBuilder;
 
-use super::{KernelError, Netlink, Result, netlink::check};
+use super::{
+    Netlink, Result,
+    links::{brought_up, neighbour},
+    netlink::{Change, Manner},
+};
 
 const EEXIST: i32 = 17;
 const ENOENT: i32 = 2;
@@ -53,55 +56,58 @@ pub enum RuleKind {
 impl Netlink {
     /// Adds a route; one that is there already is fine.
     pub fn add_route(&self, route: &Route) -> Result<()> {
-        let message = message(route);
-        let answer = self.request(|handle| handle.route().add(message).execute());
-        check("add the route", route.destination.to_string(), &[EEXIST], answer)
+        self.carry_out(vec![added(route)])
     }
 
     /// Puts a route in the place of the one to the same destination in the same table.
     pub fn replace_route(&self, route: &Route) -> Result<()> {
-        let message = message(route);
-        let answer = self.request(|handle| handle.route().add(message).replace().execute());
-        check("replace the route", route.destination.to_string(), &[], answer)
+        let message = RouteNetlinkMessage::NewRoute(message(route));
+        let (action, subject) = ("replace the route", route.destination.to_string());
+        self.carry_out(vec![Change { action, subject, tolerated: &[], manner: Manner::Put, message }])
     }
 
     /// Removes a route; one that is gone already is fine.
     pub fn delete_route(&self, route: &Route) -> Result<()> {
-        let message = message(route);
-        let answer = self.request(|handle| handle.route().del(message).execute());
-        check("remove the route", route.destination.to_string(), &[ESRCH, ENOENT], answer)
+        let message = RouteNetlinkMessage::DelRoute(message(route));
+        let (action, subject) = ("remove the route", route.destination.to_string());
+        self.carry_out(vec![Change { action, subject, tolerated: &[ESRCH, ENOENT], manner: Manner::Alter, message }])
+    }
+
+    /// Brings a link up, with neighbours behind it and a route to each.
+    pub fn lead(&self, index: u32, mac: Mac, routes: &[Route]) -> Result<()> {
+        let mut changes = vec![brought_up(index)];
+        for route in routes {
+            changes.extend([neighbour(index, route.destination.addr(), mac), added(route)]);
+        }
+        self.carry_out(changes)
     }
 
     /// Adds our rule of both families; one that is there already is fine.
     pub fn add_rules(&self, kind: RuleKind, priority: u32, table: u32) -> Result<()> {
-        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-            let message = rule(family, kind, priority, table);
-            let answer = self.request(|handle| async move {
-                let mut request = handle.rule().add();
-                *request.message_mut() = message;
-                request.execute().await
-            });
-            check("add the rule", priority.to_string(), &[EEXIST], answer)?;
-        }
-        Ok(())
+        let change = |family| {
+            let message = RouteNetlinkMessage::NewRule(rule(family, kind, priority, table));
+            let (action, subject) = ("add the rule", priority.to_string());
+            Change { action, subject, tolerated: &[EEXIST], manner: Manner::Add, message }
+        };
+        self.carry_out([AddressFamily::Inet, AddressFamily::Inet6].map(change).into())
     }
 
     /// Removes our rule of both families; one that is gone already is fine.
     pub fn delete_rules(&self, kind: RuleKind, priority: u32, table: u32) -> Result<()> {
-        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-            let message = rule(family, kind, priority, table);
-            let answer = self.request(|handle| handle.rule().del(message).execute());
-            check("remove the rule", priority.to_string(), &[ENOENT], answer)?;
-        }
-        Ok(())
+        let change = |family| {
+            let message = RouteNetlinkMessage::DelRule(rule(family, kind, priority, table));
+            let (action, subject) = ("remove the rule", priority.to_string());
+            Change { action, subject, tolerated: &[ENOENT], manner: Manner::Alter, message }
+        };
+        self.carry_out([AddressFamily::Inet, AddressFamily::Inet6].map(change).into())
     }
 
-    /// The destinations that the host routes to a link or has itself, in any table, default routes not.
+    /// The destinations that the host routes to a link or has itself, in any table, default routes and ours not.
     pub fn routed_subnets(&self) -> Result<Vec<IpNet>> {
         let mut found = Vec::new();
         let is_taken = |route: &&RouteMessage| matches!(route.header.kind, RouteType::Unicast | RouteType::Local);
         for ipv6 in [false, true] {
-            let routes = self.routes(ipv6)?;
+            let routes = self.routes(ipv6, |protocol| protocol != PROTOCOL)?;
             let destinations = routes.iter().filter(is_taken).filter_map(destination);
             found.extend(destinations.filter(|destination| !destination.addr().is_loopback()));
         }
@@ -110,26 +116,35 @@ impl Netlink {
 
     /// Our own routes of one family through links.
     pub fn own_routes(&self, ipv6: bool) -> Result<Vec<Route>> {
-        let routes = self.routes(ipv6)?;
-        let ours = routes.iter().filter(|route| route.header.protocol == RouteProtocol::Other(PROTOCOL));
-        Ok(ours.filter(|route| route.header.kind == RouteType::Unicast).map(|route| own_route(route, ipv6)).collect())
+        let routes = self.routes(ipv6, |protocol| protocol == PROTOCOL)?;
+        Ok(routes
+            .iter()
+            .filter(|route| route.header.kind == RouteType::Unicast)
+            .map(|route| own_route(route, ipv6))
+            .collect())
     }
 
-    fn routes(&self, ipv6: bool) -> Result<Vec<RouteMessage>> {
+    fn routes(&self, ipv6: bool, is_wanted: impl Fn(u8) -> bool) -> Result<Vec<RouteMessage>> {
         let query = if ipv6 {
             RouteMessageBuilder::<Ipv6Addr>::new().build()
         } else {
             RouteMessageBuilder::<Ipv4Addr>::new().build()
         };
-        let list = |handle: rtnetlink::Handle| async move {
-            handle.route().get(query).execute().try_collect::<Vec<RouteMessage>>().await
+        // Behind the message's own head of 16 bytes (rtnetlink(7), struct rtmsg).
+        let has_protocol = |message: &[u8]| message.get(16 + 5).is_some_and(|protocol| is_wanted(*protocol));
+        let answers = self.list_some("routes", RouteNetlinkMessage::GetRoute(query), has_protocol)?;
+        let route = |answer| match answer {
+            RouteNetlinkMessage::NewRoute(message) => Some(message),
+            _ => None,
         };
-        self.request(list).map_err(|source| KernelError::Netlink {
-            action: "list",
-            subject: "routes".to_owned(),
-            source,
-        })
+        Ok(answers.into_iter().filter_map(route).collect())
     }
+}
+
+fn added(route: &Route) -> Change {
+    let message = RouteNetlinkMessage::NewRoute(message(route));
+    let (action, subject) = ("add the route", route.destination.to_string());
+    Change { action, subject, tolerated: &[EEXIST], manner: Manner::Add, message }
 }
 
 fn own_route(message: &RouteMessage, ipv6: bool) -> Route {

@@ -9,7 +9,8 @@ use std::{
 use nix::{
     libc,
     sys::socket::{
-        AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket, sockopt,
+        AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrStorage, bind, getsockname, listen, setsockopt,
+        socket, sockopt,
     },
 };
 
@@ -54,4 +55,19 @@ pub fn hold_port(address: SocketAddr, protocol: u8) -> io::Result<OwnedFd> {
         listen(&socket, Backlog::new(0)?)?;
     }
     Ok(socket)
+}
+
+/// A TCP socket that has an address and does nothing with it.
+pub(super) struct Bound {
+    /// Its port.
+    pub port: u16,
+    _socket: OwnedFd,
+}
+
+/// Takes any free port of the IPv4 loopback address.
+pub(super) fn hold_address() -> io::Result<Bound> {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
+    let port = getsockname::<SockaddrIn>(socket.as_raw_fd())?.port();
+    Ok(Bound { port, _socket: socket })
 }

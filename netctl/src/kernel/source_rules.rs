@@ -2,15 +2,17 @@
 
 use std::net::IpAddr;
 
-use futures_util::TryStreamExt;
 use netlink_packet_route::{
-    AddressFamily,
+    AddressFamily, RouteNetlinkMessage,
     route::RouteProtocol,
     rule::{RuleAction, RuleAttribute, RuleMessage},
 };
-use rtnetlink::IpVersion;
 
-use super::{KernelError, Netlink, Result, netlink::check, routes::PROTOCOL};
+use super::{
+    Netlink, Result,
+    netlink::{Change, Manner},
+    routes::PROTOCOL,
+};
 
 const EEXIST: i32 = 17;
 const ENOENT: i32 = 2;
@@ -33,35 +35,29 @@ pub struct SourceRule {
 impl Netlink {
     /// Our own rules of one family.
     pub fn source_rules(&self, ipv6: bool) -> Result<Vec<SourceRule>> {
-        let version = if ipv6 { IpVersion::V6 } else { IpVersion::V4 };
-        let list = |handle: rtnetlink::Handle| async move {
-            handle.rule().get(version).execute().try_collect::<Vec<RuleMessage>>().await
-        };
-        let rules = self.request(list).map_err(|source| KernelError::Netlink {
-            action: "list",
-            subject: "rules".to_owned(),
-            source,
-        })?;
+        let mut question = RuleMessage::default();
+        question.header.family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+        let answers = self.list("rules", RouteNetlinkMessage::GetRule(question))?;
         let ours = RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL));
-        Ok(rules.iter().filter(|rule| rule.attributes.contains(&ours)).map(|rule| read(rule, ipv6)).collect())
+        let rule = |answer: &RouteNetlinkMessage| match answer {
+            RouteNetlinkMessage::NewRule(message) if message.attributes.contains(&ours) => Some(read(message, ipv6)),
+            _ => None,
+        };
+        Ok(answers.iter().filter_map(rule).collect())
     }
 
     /// Adds a rule; one that is there already is fine.
     pub fn add_source_rule(&self, rule: &SourceRule) -> Result<()> {
-        let message = message(rule);
-        let answer = self.request(|handle| async move {
-            let mut request = handle.rule().add();
-            *request.message_mut() = message;
-            request.execute().await
-        });
-        check("add the rule", rule.priority.to_string(), &[EEXIST], answer)
+        let message = RouteNetlinkMessage::NewRule(message(rule));
+        let (action, subject) = ("add the rule", rule.priority.to_string());
+        self.carry_out(vec![Change { action, subject, tolerated: &[EEXIST], manner: Manner::Add, message }])
     }
 
     /// Removes a rule; one that is gone already is fine.
     pub fn delete_source_rule(&self, rule: &SourceRule) -> Result<()> {
-        let message = message(rule);
-        let answer = self.request(|handle| handle.rule().del(message).execute());
-        check("remove the rule", rule.priority.to_string(), &[ENOENT], answer)
+        let message = RouteNetlinkMessage::DelRule(message(rule));
+        let (action, subject) = ("remove the rule", rule.priority.to_string());
+        self.carry_out(vec![Change { action, subject, tolerated: &[ENOENT], manner: Manner::Alter, message }])
     }
 }
 

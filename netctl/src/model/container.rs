@@ -125,6 +125,7 @@ pub struct Container {
     /// The networks that it is on, or will be once it runs.
     pub attachments: Vec<Attachment>,
     /// The ports that were asked for.
+    #[serde(with = "super::port_runs")]
     pub ports: Vec<PortSpec>,
     /// The ports that it says it serves, published or not.
     #[serde(default)]
@@ -140,7 +141,7 @@ pub struct Container {
 const NAMED_NETNS: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
 /// A published port, with everything chosen.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Debug)]
 pub struct Published {
     /// The host's address; unspecified is every address of that family.
     pub host_ip: IpAddr,
@@ -182,6 +183,7 @@ pub struct Endpoint {
     /// Further names.
     pub aliases: Vec<String>,
     /// The ports that are published to it.
+    #[serde(with = "super::port_runs")]
     pub published: Vec<Published>,
 }
 

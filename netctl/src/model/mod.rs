@@ -13,6 +13,7 @@ mod network;
 mod options;
 mod port;
 mod port_error;
+mod port_runs;
 mod subnet;
 mod sysctls;
 

@@ -72,6 +72,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// Whether no container may have an address: it is a gateway's or reserved.
+    pub fn keeps(&self, address: IpAddr) -> bool {
+        self.gateways.iter().chain(self.reserved.values()).any(|kept| *kept == address)
+    }
+
     /// The name of its anchor interface: Docker's option, or one that follows from its identifier.
     pub fn anchor(&self) -> String {
         self.bridge_name().map_or_else(|| self.own_anchor(), str::to_owned)

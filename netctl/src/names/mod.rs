@@ -16,3 +16,5 @@ pub use zone::{Answer, Kind, Member, Network, Zones};
 mod fixture;
 #[cfg(test)]
 mod test;
+#[cfg(test)]
+mod zone_test;

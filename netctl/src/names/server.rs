@@ -59,6 +59,12 @@ impl Names {
         *self.shared.zones.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(zones);
     }
 
+    /// Changes names: a query sees all of the change or nothing of it.
+    pub fn change_zones(&self, change: impl FnOnce(&mut Zones)) {
+        let mut zones = self.shared.zones.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut zones));
+    }
+
     /// Serves `network` on bound sockets, of whatever namespace, instead of those it had. Dropping `Names` ends it.
     ///
     /// # Panics

@@ -19,7 +19,7 @@ use super::{Member, Network, Upstreams, Zones};
 
 fn web() -> Zones {
     let ipv6 = Some("fd00:2::2".parse().expect("an address"));
-    Zones::new(vec![network()], &[Member { ipv6, ..member(2, &["web", "www"]) }, member(3, &["db", "www"])])
+    Zones::new(vec![network()], vec![Member { ipv6, ..member(2, &["web", "www"]) }, member(3, &["db", "www"])])
 }
 
 /// A resolver whose one upstream is `fake`.
@@ -64,7 +64,7 @@ async fn a_shared_alias_gives_every_address_and_each_has_its_turn_first() {
 #[tokio::test]
 async fn what_does_not_fit_a_datagram_is_flagged_and_whole_over_tcp() {
     let members: Vec<Member> = (1..=200).map(|number| member(number, &["many"])).collect();
-    let served = Served::new(Zones::new(vec![network()], &members), nowhere()).await;
+    let served = Served::new(Zones::new(vec![network()], members), nowhere()).await;
     for (options, least, most) in
         [("+noedns", 20, 30), ("+bufsize=1", 20, 30), ("+bufsize=1232", 70, 76), ("+bufsize=4096", 70, 76)]
     {
@@ -78,7 +78,7 @@ async fn what_does_not_fit_a_datagram_is_flagged_and_whole_over_tcp() {
 #[tokio::test]
 async fn new_zones_are_seen_by_the_next_query() {
     let served = Served::new(web(), nowhere()).await;
-    served.names.set_zones(Zones::new(vec![network()], &[member(9, &["web"])]));
+    served.names.set_zones(Zones::new(vec![network()], vec![member(9, &["web"])]));
     assert_eq!(served.dig("+short web A").await, "172.18.0.9");
     served.names.set_zones(Zones::default());
     assert!(served.dig("web A").await.contains("status: SERVFAIL"));
@@ -91,7 +91,7 @@ async fn a_container_on_two_networks_is_told_the_names_of_both() {
     let asker = |container: &str| {
         let here = Member { ipv4: Some(Ipv4Addr::LOCALHOST), container: "asker".to_owned(), ..member(0, &["asker"]) };
         let there = Member { network: NETWORK + 1, container: container.to_owned(), ..member(5, &["asker"]) };
-        Zones::new(vec![network(), other.clone()], &[here, there, cache.clone()])
+        Zones::new(vec![network(), other.clone()], vec![here, there, cache.clone()])
     };
     let served = Served::new(asker("asker"), nowhere()).await;
     assert_eq!(served.dig("+short cache A").await, "172.18.0.4");
@@ -166,13 +166,13 @@ async fn other_names_are_forwarded_and_every_section_comes_back() {
 async fn an_internal_network_asks_nobody_and_the_default_bridge_only_forwards() {
     let mut fake = FakeUpstream::new(|query, _| Some(with_address(query, [192, 0, 2, 1]))).await;
     let internal = Network { internal: true, ..network() };
-    let (served, _conf) = behind(Zones::new(vec![internal], &[member(2, &["web"])]), &fake).await;
+    let (served, _conf) = behind(Zones::new(vec![internal], vec![member(2, &["web"])]), &fake).await;
     assert!(served.dig("example.com A").await.contains("status: SERVFAIL"));
     assert_eq!(served.dig("+short web A").await, "172.18.0.2");
     assert!(fake.asked.try_recv().is_err());
 
     let bridge = Network { names_enabled: false, ..network() };
-    served.names.set_zones(Zones::new(vec![bridge], &[member(2, &["web"])]));
+    served.names.set_zones(Zones::new(vec![bridge], vec![member(2, &["web"])]));
     assert_eq!(served.dig("+short web A").await, "192.0.2.1");
     assert!(fake.asked.try_recv().is_ok());
 }

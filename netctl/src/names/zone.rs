@@ -69,21 +69,24 @@ pub enum Answer {
 }
 
 /// The names of all networks at one moment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Zones {
     networks: HashMap<u32, NetworkZone>,
     /// By network and address.
     askers: HashMap<(u32, IpAddr), Asker>,
+    /// By container.
+    members: HashMap<String, Vec<Member>>,
 }
 
 #[derive(Debug, Clone)]
 struct Asker {
+    container: String,
     /// Every network that the container there is on, the asked one first.
     networks: Vec<u32>,
     servers: Option<Arc<OwnServers>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct NetworkZone {
     name: String,
     subnets: Vec<IpNet>,
@@ -96,15 +99,60 @@ struct NetworkZone {
 impl Zones {
     /// Members of networks that are not listed are left out.
     #[must_use]
-    pub fn new(networks: Vec<Network>, members: &[Member]) -> Self {
-        let mut networks: HashMap<u32, NetworkZone> =
-            networks.into_iter().map(|network| (network.id, NetworkZone::from(network))).collect();
+    pub fn new(networks: Vec<Network>, members: Vec<Member>) -> Self {
+        let mut zones = Self::default();
+        networks.into_iter().for_each(|network| zones.add_network(network));
+        let mut by_container: HashMap<String, Vec<Member>> = HashMap::new();
         for member in members {
-            if let Some(zone) = networks.get_mut(&member.network) {
+            if let Some(zone) = zones.networks.get_mut(&member.network) {
+                zone.add(&member);
+            }
+            by_container.entry(member.container.clone()).or_default().push(member);
+        }
+        zones.askers = by_container.values().flat_map(|members| askers(members)).collect();
+        zones.members = by_container;
+        zones
+    }
+
+    /// Adds a network without members; one that is known already stays as it is.
+    pub fn add_network(&mut self, network: Network) {
+        self.networks.entry(network.id).or_insert_with(|| network.into());
+    }
+
+    /// Whether the network is known.
+    #[must_use]
+    pub fn has_network(&self, network: u32) -> bool {
+        self.networks.contains_key(&network)
+    }
+
+    /// Forgets the networks that are not among these.
+    pub fn keep_networks(&mut self, known: impl Fn(u32) -> bool) {
+        self.networks.retain(|id, _| known(*id));
+    }
+
+    /// Puts a container's places on networks in the stead of those that it had.
+    pub fn set_container(&mut self, container: &str, members: Vec<Member>) {
+        for member in self.members.remove(container).unwrap_or_default() {
+            if let Some(zone) = self.networks.get_mut(&member.network) {
+                zone.remove(&member);
+            }
+            for address in addresses(&member) {
+                let place = (member.network, address);
+                // Somebody else may have the address by now.
+                if self.askers.get(&place).is_some_and(|asker| asker.container == container) {
+                    self.askers.remove(&place);
+                }
+            }
+        }
+        for member in &members {
+            if let Some(zone) = self.networks.get_mut(&member.network) {
                 zone.add(member);
             }
         }
-        Self { networks, askers: askers(members) }
+        self.askers.extend(askers(&members));
+        if !members.is_empty() {
+            self.members.insert(container.to_owned(), members);
+        }
     }
 
     /// What `asker` is to be told when it asks at `network`: a container on two networks has the names of both wherever
@@ -179,11 +227,34 @@ impl NetworkZone {
                 }
             }
         }
-        if let Some(name) = member.names.first() {
-            for address in addresses(member) {
-                self.pointers.insert(address, format!("{name}.{}", self.name));
+        if let Some(pointer) = self.pointer(member) {
+            self.pointers.extend(addresses(member).map(|address| (address, pointer.clone())));
+        }
+    }
+
+    /// Takes a member's addresses off its names.
+    fn remove(&mut self, member: &Member) {
+        for name in member.names.iter().map(|name| canonical(name)) {
+            if let Some(known) = self.addresses.get_mut(&name) {
+                known.retain(|address| !addresses(member).any(|own| own == *address));
+                if known.is_empty() {
+                    self.addresses.remove(&name);
+                }
             }
         }
+        let Some(pointer) = self.pointer(member) else {
+            return;
+        };
+        for address in addresses(member) {
+            if self.pointers.get(&address) == Some(&pointer) {
+                self.pointers.remove(&address);
+            }
+        }
+    }
+
+    /// What a member's addresses resolve back to.
+    fn pointer(&self, member: &Member) -> Option<String> {
+        Some(format!("{}.{}", member.names.first()?, self.name))
     }
 
     fn contains(&self, address: &IpAddr) -> bool {
@@ -222,22 +293,18 @@ impl NetworkZone {
     }
 }
 
-fn askers(members: &[Member]) -> HashMap<(u32, IpAddr), Asker> {
-    let mut networks_of: HashMap<&str, Vec<u32>> = HashMap::new();
-    for member in members {
-        networks_of.entry(&member.container).or_default().push(member.network);
-    }
-    let mut askers = HashMap::new();
-    for member in members {
-        let others = networks_of.get(member.container.as_str()).into_iter().flatten().copied();
-        let mut networks = vec![member.network];
-        networks.extend(others.filter(|&other| other != member.network));
-        for address in addresses(member) {
-            let asker = Asker { networks: networks.clone(), servers: member.servers.clone() };
-            askers.insert((member.network, address), asker);
-        }
-    }
-    askers
+/// Who asks from where, of one container's places.
+fn askers(members: &[Member]) -> impl Iterator<Item = ((u32, IpAddr), Asker)> {
+    members.iter().flat_map(|member| {
+        let others = members.iter().map(|other| other.network).filter(|other| *other != member.network);
+        let networks: Vec<u32> = [member.network].into_iter().chain(others).collect();
+        let asker = move || Asker {
+            container: member.container.clone(),
+            networks: networks.clone(),
+            servers: member.servers.clone(),
+        };
+        addresses(member).map(move |address| ((member.network, address), asker()))
+    })
 }
 
 fn addresses(member: &Member) -> impl Iterator<Item = IpAddr> {
@@ -260,118 +327,4 @@ fn reverse(name: &str) -> Option<IpAddr> {
     }
     let bits = u128::from_str_radix(&nibbles.concat(), 16).ok()?;
     Some(IpAddr::V6(Ipv6Addr::from(bits)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn zones() -> Zones {
-        let network = |id, name: &str, subnets: &[&str]| Network {
-            id,
-            name: name.to_owned(),
-            subnets: subnets.iter().map(|net| net.parse().expect("a subnet")).collect(),
-            names_enabled: true,
-            internal: false,
-        };
-        let networks = vec![
-            Network { names_enabled: false, ..network(1, "bridge", &["172.17.0.0/16"]) },
-            network(2, "Front", &["172.18.0.0/16", "fd00:2::/64"]),
-            Network { internal: true, ..network(3, "back", &["172.19.0.0/16"]) },
-        ];
-        let member = |network, container: &str, v4: &str, v6: Option<&str>, names: &[&str]| Member {
-            network,
-            container: container.to_owned(),
-            ipv4: Some(v4.parse().expect("an IPv4 address")),
-            ipv6: v6.map(|v6| v6.parse().expect("an IPv6 address")),
-            names: names.iter().map(|&name| name.to_owned()).collect(),
-            servers: None,
-        };
-        let members = [
-            member(1, "plain", "172.17.0.2", None, &["plain"]),
-            member(2, "web", "172.18.0.2", Some("fd00:2::2"), &["Web", "www", "0123456789ab"]),
-            member(2, "web2", "172.18.0.3", None, &["web.2", "www", "WWW"]),
-            member(3, "web2", "172.19.0.3", None, &["web.2"]),
-            member(3, "db", "172.19.0.4", None, &["db"]),
-        ];
-        Zones::new(networks, &members)
-    }
-
-    fn ips(addresses: &[&str]) -> Answer {
-        Answer::Addresses(addresses.iter().map(|address| address.parse().expect("an address")).collect())
-    }
-
-    fn ip(address: &str) -> IpAddr {
-        address.parse().expect("an address")
-    }
-
-    #[test]
-    fn a_name_resolves_in_any_case_with_or_without_a_dot_or_its_network() {
-        for name in ["web", "WEB.", "0123456789AB", "web.front", "Web.Front."] {
-            assert_eq!(zones().answer(2, name, Kind::A), ips(&["172.18.0.2"]), "{name}");
-        }
-        assert_eq!(zones().answer(2, "web", Kind::Aaaa), ips(&["fd00:2::2"]));
-        assert_eq!(zones().answer(2, "web.2", Kind::A), ips(&["172.18.0.3"]));
-    }
-
-    #[test]
-    fn an_alias_that_members_share_gives_each_address_once() {
-        assert_eq!(zones().answer(2, "www", Kind::A), ips(&["172.18.0.2", "172.18.0.3"]));
-    }
-
-    #[test]
-    fn a_known_name_of_another_type_has_no_data() {
-        assert_eq!(zones().answer(2, "web.2", Kind::Aaaa), Answer::NoData);
-        assert_eq!(zones().answer(2, "web", Kind::Other), Answer::NoData);
-        assert_eq!(zones().answer(2, "2.0.18.172.in-addr.arpa", Kind::A), Answer::NoData);
-    }
-
-    #[test]
-    fn names_do_not_cross_networks_and_the_default_bridge_has_none() {
-        for (network, name) in [(2, "db"), (3, "web"), (1, "plain"), (1, "web"), (2, "web.back"), (9, "web"), (2, "")] {
-            assert_eq!(zones().answer(network, name, Kind::A), Answer::NotOurs, "{name} on {network}");
-        }
-        assert_eq!(zones().answer(1, "2.0.17.172.in-addr.arpa", Kind::Ptr), Answer::NotOurs);
-    }
-
-    #[test]
-    fn addresses_resolve_back_to_name_and_network() {
-        let v6 = "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.0.0.0.0.d.f.IP6.ARPA.";
-        for name in ["2.0.18.172.in-addr.arpa.", v6] {
-            assert_eq!(zones().answer(2, name, Kind::Ptr), Answer::Pointer("Web.front".to_owned()), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_address_of_our_own_subnet_does_not_exist() {
-        assert_eq!(zones().answer(2, "9.0.18.172.in-addr.arpa", Kind::Ptr), Answer::NoSuchName);
-        assert_eq!(zones().answer(2, "8.8.8.8.in-addr.arpa", Kind::Ptr), Answer::NotOurs);
-        assert_eq!(zones().answer(2, "18.172.in-addr.arpa", Kind::Ptr), Answer::NotOurs);
-    }
-
-    #[test]
-    fn a_container_on_two_networks_has_the_names_of_both_and_nobody_else_has() {
-        assert_eq!(zones().answer_to(ip("172.18.0.3"), 2, "db", Kind::A), ips(&["172.19.0.4"]));
-        assert_eq!(zones().answer_to(ip("::ffff:172.18.0.3"), 2, "db", Kind::A), ips(&["172.19.0.4"]));
-        assert_eq!(zones().answer_to(ip("172.18.0.3"), 2, "web.2", Kind::A), ips(&["172.18.0.3"]));
-        assert_eq!(zones().answer_to(ip("172.18.0.2"), 2, "db", Kind::A), Answer::NotOurs);
-    }
-
-    #[test]
-    fn no_address_of_ours_is_asked_about_outside() {
-        for (asker, network) in [("172.18.0.2", 2), ("172.17.0.2", 1)] {
-            for name in ["2.0.17.172.in-addr.arpa", "4.0.19.172.in-addr.arpa"] {
-                assert_eq!(zones().answer_to(ip(asker), network, name, Kind::Ptr), Answer::NoSuchName, "{name}");
-            }
-            assert_eq!(zones().answer_to(ip(asker), network, "8.8.8.8.in-addr.arpa", Kind::Ptr), Answer::NotOurs);
-        }
-    }
-
-    #[test]
-    fn only_a_network_with_a_way_out_forwards() {
-        assert!(zones().may_forward(ip("172.17.0.2"), 1));
-        assert!(!zones().may_forward(ip("172.19.0.4"), 3));
-        assert!(zones().may_forward(ip("172.19.0.3"), 3), "its container is on a network with a way out too");
-        assert!(!zones().may_forward(ip("172.17.0.2"), 9), "a network that nobody described");
-    }
 }

@@ -6,20 +6,20 @@ use super::files;
 use crate::{
     engine::{Dirs, Engine, Result, RunSpec},
     model::Id,
-    serve,
+    serve::{self, Changed},
 };
 
 /// Attaches the namespace of a process or a file; the container's identifier.
 pub fn attach(dirs: &Dirs, spec: RunSpec, pid: Option<u32>, netns: Option<PathBuf>) -> Result<Id> {
-    let engine = Engine::open(dirs)?;
-    let id = engine.attach(spec, pid, netns, |container, endpoints| {
-        if let Err(error) = files::write(&engine, container, endpoints) {
-            // Where /etc cannot be written, it is attached without files rather than not at all.
-            tracing::warn!("{error}");
-        }
+    let id = Engine::change(dirs, |engine| {
+        engine.attach(spec.clone(), pid, netns.clone(), |container, endpoints| {
+            if let Err(error) = files::write(engine, container, endpoints) {
+                // Where /etc cannot be written, it is attached without files rather than not at all.
+                tracing::warn!("{error}");
+            }
+        })
     })?;
-    drop(engine);
-    if let Err(error) = serve::ensure(dirs) {
+    if let Err(error) = serve::ensure(dirs, Changed::Container(&id)) {
         // It is attached, and without names rather than not at all.
         tracing::warn!("{error}");
     }

@@ -2,13 +2,13 @@
 
 use crate::{
     engine::{Dirs, Engine, NetworkChoice, Result},
-    serve,
+    serve::{self, Changed},
 };
 
 /// Connects a container to a further network: at once where it runs, else for its next start.
 pub fn connect(dirs: &Dirs, network: &str, container: &str, choice: NetworkChoice) -> Result<()> {
-    let is_on_it = Engine::open(dirs)?.connect(network, container, choice)?;
-    if is_on_it && let Err(error) = serve::ensure(dirs) {
+    let (id, is_on_it) = Engine::change(dirs, |engine| engine.connect(network, container, choice.clone()))?;
+    if is_on_it && let Err(error) = serve::ensure(dirs, Changed::Container(&id)) {
         // It is connected, and without names rather than not at all.
         tracing::warn!("{error}");
     }
@@ -17,7 +17,7 @@ pub fn connect(dirs: &Dirs, network: &str, container: &str, choice: NetworkChoic
 
 /// Disconnects a container from a network: at once where it runs, else for its next start.
 pub fn disconnect(dirs: &Dirs, network: &str, container: &str, force: bool) -> Result<()> {
-    Engine::open(dirs)?.disconnect(network, container, force)?;
-    serve::nudge(dirs);
+    let id = Engine::open_for(dirs, container)?.disconnect(network, container, force)?;
+    serve::nudge(dirs, Changed::Container(&id));
     Ok(())
 }

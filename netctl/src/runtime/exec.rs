@@ -18,7 +18,7 @@ use crate::{
 
 /// Replaces this process by `command` inside the container. Returns only if that fails, with a shell's exit code.
 pub fn exec(dirs: &Dirs, reference: &str, command: &[String]) -> Result<u8> {
-    let engine = Engine::open(dirs)?;
+    let engine = Engine::open_for(dirs, reference)?;
     let container = engine.container(reference)?;
     if container.state.status != Status::Running {
         return Err(Error::NotRunning(container.name.to_string()));

@@ -81,15 +81,17 @@ fn put(name: &str, path: &Path, record: &Path, text: &str) -> Result<()> {
     failpoint("files.recorded");
     overwrite(path, &whole)?;
     failpoint("files.written");
-    overwrite(record, text)
+    // The record of a new file says so already.
+    if is_new { Ok(()) } else { overwrite(record, text) }
 }
 
 /// In place, and never empty for those who read meanwhile.
 fn overwrite(path: &Path, text: &str) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let mut file: File = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        let length = file.metadata()?.len();
         file.write_all(text.as_bytes())?;
-        file.set_len(text.len() as u64)
+        if length > text.len() as u64 { file.set_len(text.len() as u64) } else { Ok(()) }
     };
     write().map_err(Error::file("write", path))
 }

@@ -13,27 +13,27 @@ use crate::{
     failpoint::failpoint,
     kernel::{Cgroup, is_alive},
     model::{Container, Origin, Status},
-    serve,
+    serve::{self, Changed},
 };
 
 /// Stops a container: TERM, then after `patience` everything in its group is killed. One that does not run stays stopped.
 pub fn stop(dirs: &Dirs, reference: &str, patience: Duration) -> Result<()> {
-    let container = Engine::open(dirs)?.container(reference)?;
+    let container = Engine::open_for(dirs, reference)?.container(reference)?;
     if let Origin::Attached { .. } = container.origin {
         return Err(Error::Attached { name: container.name.to_string(), cure: "detach it" });
     }
     if container.state.status == Status::Running {
         end(&container, Signal::SIGTERM, patience);
         // The monitor records the end; where it has gone, opening does.
-        drop(Engine::open(dirs)?);
-        serve::nudge(dirs);
+        drop(Engine::open_for(dirs, container.id.as_str())?);
+        serve::nudge(dirs, Changed::Container(&container.id));
     }
     Ok(())
 }
 
 /// Begins a stopped container again. The exit code is that of a beginning in the background.
 pub fn start(dirs: &Dirs, reference: &str) -> Result<u8> {
-    let engine = Engine::open(dirs)?;
+    let engine = Engine::open_for(dirs, reference)?;
     let mut container = engine.container(reference)?;
     if let Origin::Attached { .. } = container.origin {
         return Err(Error::Attached { name: container.name.to_string(), cure: "it runs as long as its namespace" });
@@ -52,7 +52,7 @@ pub fn start(dirs: &Dirs, reference: &str) -> Result<u8> {
 
 /// Removes a container; by force also one that runs.
 pub fn remove(dirs: &Dirs, reference: &str, force: bool) -> Result<()> {
-    let container = Engine::open(dirs)?.container(reference)?;
+    let container = Engine::open_for(dirs, reference)?.container(reference)?;
     let is_run = matches!(container.origin, Origin::Run { .. });
     if container.state.status == Status::Running && is_run {
         if !force {
@@ -60,8 +60,8 @@ pub fn remove(dirs: &Dirs, reference: &str, force: bool) -> Result<()> {
         }
         end(&container, Signal::SIGKILL, Duration::ZERO);
     }
-    erase(&Engine::open(dirs)?, reference)?;
-    serve::nudge(dirs);
+    erase(&Engine::open_for(dirs, reference)?, reference)?;
+    serve::nudge(dirs, Changed::Container(&container.id));
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use crate::{
     engine::{Dirs, Engine, Error, Result, Sharing},
     kernel::{Cgroup, KernelError, Netns, is_alive},
     model::{Container, Origin, Status},
-    serve,
+    serve::{self, Changed},
     store::Store,
 };
 
@@ -55,7 +55,7 @@ pub fn monitor(dirs: &Dirs, id: &str) -> Result<()> {
     let code = wait(child);
     record(dirs, &container, code)?;
     // Its names have gone before anybody sees that it has.
-    serve::nudge(dirs);
+    serve::nudge(dirs, Changed::Container(&container.id));
     let _ = waitpid(child, None);
     control.tell(&Message::Exited(code));
     Ok(())

@@ -16,7 +16,7 @@ use crate::{
     failpoint::{failpoint, spare},
     kernel::{KernelError, Netns},
     model::{Container, Id, Origin},
-    serve,
+    serve::{self, Changed},
 };
 
 /// What the caller waits for.
@@ -30,9 +30,14 @@ pub enum Mode {
 
 /// Begins a new container. Its identifier, and the command's exit code: in the background 0 once it runs.
 pub fn run(dirs: &Dirs, spec: RunSpec, command: Vec<String>, mode: Mode, remove: bool) -> Result<(Id, u8)> {
-    let engine = Engine::open(dirs)?;
+    let engine = Engine::open_as_is(dirs)?;
+    engine.settle()?;
     let origin = Origin::Run { command, log: None, remove };
-    let mut container = engine.plan_container(spec, origin)?;
+    let mut container = match engine.plan_container(spec.clone(), origin.clone()) {
+        // What is wanted may belong to the dead.
+        Err(_) if engine.tidy()? > 0 => engine.plan_container(spec, origin)?,
+        planned => planned?,
+    };
     if mode == Mode::Detached
         && let Origin::Run { log, .. } = &mut container.origin
     {
@@ -54,7 +59,7 @@ pub fn run(dirs: &Dirs, spec: RunSpec, command: Vec<String>, mode: Mode, remove:
 /// Lets a prepared container go, outside the lock, and waits as long as `mode` says. The command's exit code.
 pub(super) fn release(dirs: &Dirs, container: &Container, mut control: Control, mode: Mode) -> Result<u8> {
     if container.has_endpoints()
-        && let Err(error) = serve::ensure(dirs)
+        && let Err(error) = serve::ensure(dirs, Changed::Container(&container.id))
     {
         // The container runs without names rather than not at all.
         tracing::warn!("{error}");

@@ -5,4 +5,4 @@ mod sockets;
 mod start;
 
 pub use resident::serve;
-pub use start::{ensure, ensure_running, nudge};
+pub use start::{Changed, ensure, ensure_running, nudge};

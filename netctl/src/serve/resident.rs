@@ -1,7 +1,7 @@
 //! `netctl serve`: holds the resolver's namespace, answers names, and looks after what nobody else does.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions, TryLockError},
     path::Path,
     sync::Arc,
@@ -10,15 +10,18 @@ use std::{
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
     signal::unix::{SignalKind, signal},
 };
 
-use super::sockets;
+use super::{
+    sockets,
+    start::{CONTAINER, NETWORKS},
+};
 use crate::{
-    engine::{Dirs, Engine, Error, Resolver, Result},
-    kernel::{KernelError, Monitor, Netns, start_time},
+    engine::{Dirs, Engine, Error, Resolver, Result, has_dead},
+    kernel::{KernelError, Monitor, Netns, reap_children, start_time},
     names::{Names, Upstreams},
     store::Store,
 };
@@ -28,6 +31,9 @@ const TICK: Duration = Duration::from_secs(2);
 
 /// How long after the first word of a change the rest of it is awaited.
 const SOON: Duration = Duration::from_millis(50);
+
+/// Longer than anything that a command says.
+const LONGEST_LINE: u64 = 128;
 
 /// How our own links' names begin.
 const OWN_LINKS: [&str; 3] = ["nce", "ncn", "ncr"];
@@ -54,7 +60,7 @@ pub fn serve(dirs: &Dirs, automatic: bool) -> Result<()> {
 
 /// The lock of the one `serve` of an engine, for life.
 fn stand_alone(dirs: &Dirs, automatic: bool) -> Result<Option<File>> {
-    let path = dirs.run.join("serve.lock");
+    let path = dirs.serve_lock();
     let file =
         OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(Error::file("open", &path))?;
     match file.try_lock() {
@@ -115,6 +121,7 @@ async fn reside(dirs: &Dirs, netns: Netns) -> Result<()> {
         store: Store::open(&dirs.state)?,
         netns: Arc::new(netns),
         names,
+        version: 0,
         listening: HashMap::new(),
     };
     resident.sync().await?;
@@ -122,23 +129,25 @@ async fn reside(dirs: &Dirs, netns: Netns) -> Result<()> {
     let listener = UnixListener::bind(dirs.serve_socket()).map_err(failed("bind the control socket"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed("wait for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("wait for signals"))?;
-    let mut monitor = Monitor::open()?;
+    let mut monitor = Monitor::open(&OWN_LINKS)?;
+    // What has come before anybody listened.
+    resident.look_around().await;
     let mut tick = tokio::time::interval(TICK);
     let mut is_soon = false;
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
-                    resident.answer(stream).await;
+                    resident.answer(stream, &monitor).await;
                 }
             }
-            () = monitor.changed(&OWN_LINKS), if !is_soon => {
+            () = monitor.changed(), if !is_soon => {
                 is_soon = true;
                 tick.reset_after(SOON);
             }
             _ = tick.tick() => {
+                resident.tick(is_soon).await;
                 is_soon = false;
-                resident.look_around().await;
             }
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
@@ -151,40 +160,70 @@ struct Resident {
     store: Store,
     netns: Arc<Netns>,
     names: Names,
+    /// The state's version when all of it was read last.
+    version: i64,
     listening: HashMap<u32, Vec<std::net::IpAddr>>,
 }
 
 impl Resident {
-    /// Answers one command that has changed something.
-    async fn answer(&mut self, mut stream: UnixStream) {
-        let mut word = [0; 5];
-        let read = tokio::time::timeout(Duration::from_secs(1), stream.read_exact(&mut word)).await;
-        if !matches!(read, Ok(Ok(_))) {
+    /// Answers one command that has changed something. It leaves interfaces that have come to us.
+    async fn answer(&mut self, mut stream: UnixStream, monitor: &Monitor) {
+        let Ok(Some(line)) = tokio::time::timeout(Duration::from_secs(1), read_line(&mut stream)).await else {
             return;
+        };
+        if monitor.has_changed() {
+            self.look_around().await;
         }
-        if let Err(error) = self.sync().await {
+        let synced = match line.split_once(' ') {
+            Some((CONTAINER, id)) => self.sync_container(id).await,
+            None if line == NETWORKS => self.sync_networks().await,
+            _ => self.sync().await,
+        };
+        if let Err(error) = synced {
             tracing::warn!("{error}");
         }
         // A command that has gone meanwhile needs no answer.
         let _ = stream.write_all(b"ok\n").await;
     }
 
+    /// Takes over what is recorded of one container, on networks that are known.
+    async fn sync_container(&mut self, id: &str) -> Result<()> {
+        let members = Resolver::container(&self.store, id)?;
+        if members.iter().any(|member| !self.listening.contains_key(&member.network)) {
+            self.sync_networks().await?;
+        }
+        self.names.change_zones(|zones| zones.set_container(id, members));
+        Ok(())
+    }
+
+    /// Takes over which networks there are.
+    async fn sync_networks(&mut self) -> Result<()> {
+        let (networks, gateways) = Resolver::networks(&self.store)?;
+        self.names.change_zones(|zones| {
+            zones.keep_networks(|id| networks.iter().any(|network| network.id == id));
+            networks.into_iter().for_each(|network| zones.add_network(network));
+        });
+        self.listen_at(gateways).await
+    }
+
     /// Takes over all that is recorded: names, and sockets for networks that are new.
     async fn sync(&mut self) -> Result<()> {
+        self.version = self.store.data_version()?;
         let resolver = Resolver::read(&self.store)?;
         self.names.set_zones(resolver.zones);
-        let gone: Vec<u32> = self
-            .listening
-            .keys()
-            .filter(|id| !resolver.gateways.iter().any(|(known, _)| known == *id))
-            .copied()
-            .collect();
+        self.listen_at(resolver.gateways).await
+    }
+
+    /// Listens at the gateways of these networks and of no others.
+    async fn listen_at(&mut self, gateways: Vec<(u32, Vec<std::net::IpAddr>)>) -> Result<()> {
+        let known: HashSet<u32> = gateways.iter().map(|(id, _)| *id).collect();
+        let gone: Vec<u32> = self.listening.keys().filter(|id| !known.contains(*id)).copied().collect();
         for network in gone {
             self.names.close(network).await;
             self.listening.remove(&network);
         }
         let mut outcome = Ok(());
-        for (network, addresses) in resolver.gateways {
+        for (network, addresses) in gateways {
             if !self.listening.contains_key(&network) {
                 // One network's trouble is not another's.
                 outcome = outcome.and(self.listen(network, addresses).await);
@@ -207,13 +246,30 @@ impl Resident {
         Ok(())
     }
 
+    /// What is to be done by the clock. Most of the times nobody has died, nothing has come and nothing has changed, and the
+    /// engine's lock is left to commands.
+    async fn tick(&mut self, is_changed: bool) {
+        reap_children();
+        let dirs = self.dirs.clone();
+        let look = move || Ok(has_dead(&Store::open(&dirs.state)?)?);
+        if is_changed || blocking(look).await.unwrap_or(true) {
+            return self.look_around().await;
+        }
+        if self.store.data_version().is_ok_and(|version| version == self.version) {
+            return;
+        }
+        if let Err(error) = self.sync().await {
+            tracing::warn!("{error}");
+        }
+    }
+
     /// Tidies, and hooks interfaces that have come.
     async fn look_around(&mut self) {
         let dirs = self.dirs.clone();
         let work = move || {
             let engine = Engine::open(&dirs)?;
             // One that was taken down while this waited for the lock stays down.
-            if engine.data_plane_status()?.0 { engine.ensure_data_plane() } else { Ok(()) }
+            if engine.data_plane_status()?.0 { engine.refresh_data_plane() } else { Ok(()) }
         };
         if let Err(error) = blocking(work).await {
             tracing::warn!("{error}");
@@ -222,6 +278,13 @@ impl Resident {
             tracing::warn!("{error}");
         }
     }
+}
+
+/// A command's word; nothing where it says none.
+async fn read_line(stream: &mut UnixStream) -> Option<String> {
+    let mut line = String::new();
+    BufReader::new(stream.take(LONGEST_LINE)).read_line(&mut line).await.ok()?;
+    line.strip_suffix('\n').map(str::to_owned)
 }
 
 /// Runs what waits for locks and the kernel beside the names, which go on meanwhile.

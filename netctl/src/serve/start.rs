@@ -11,20 +11,48 @@ use std::{
 use crate::{
     engine::{Dirs, Error, Result},
     failpoint::spare,
+    model::Id,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Makes sure that `serve` runs and knows all that is recorded.
-pub fn ensure(dirs: &Dirs) -> Result<()> {
-    if nudge(dirs) {
+/// What a command has changed.
+#[derive(Clone, Copy, Debug)]
+pub enum Changed<'a> {
+    /// One container, or where it is.
+    Container(&'a Id),
+    /// Which networks there are.
+    Networks,
+    /// Nobody knows what.
+    Anything,
+}
+
+impl Changed<'_> {
+    /// As it is told: a word, then an identifier or nothing.
+    fn line(self) -> String {
+        match self {
+            Self::Container(id) => format!("{CONTAINER} {id}\n"),
+            Self::Networks => format!("{NETWORKS}\n"),
+            Self::Anything => format!("{ANYTHING}\n"),
+        }
+    }
+}
+
+/// The words of [`Changed`].
+pub(super) const CONTAINER: &str = "container";
+pub(super) const NETWORKS: &str = "networks";
+pub(super) const ANYTHING: &str = "sync";
+
+/// Makes sure that `serve` runs and knows what has changed.
+pub fn ensure(dirs: &Dirs, changed: Changed<'_>) -> Result<()> {
+    if nudge(dirs, changed) {
         return Ok(());
     }
     let mut child = spawn(dirs)?;
     let deadline = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(2);
     while Instant::now() < deadline {
-        if nudge(dirs) {
+        if nudge(dirs, changed) {
             return Ok(());
         }
         std::thread::park_timeout(pause);
@@ -41,17 +69,17 @@ pub fn ensure(dirs: &Dirs) -> Result<()> {
 
 /// Makes sure that `serve` runs, which knows of changes already if it does.
 pub fn ensure_running(dirs: &Dirs) -> Result<()> {
-    if UnixStream::connect(dirs.serve_socket()).is_ok() { Ok(()) } else { ensure(dirs) }
+    if UnixStream::connect(dirs.serve_socket()).is_ok() { Ok(()) } else { ensure(dirs, Changed::Anything) }
 }
 
-/// Tells `serve`, if it runs, to look at the state again, and waits until it has.
-pub fn nudge(dirs: &Dirs) -> bool {
+/// Tells `serve`, if it runs, what to look at again, and waits until it has. It also hooks interfaces that have come.
+pub fn nudge(dirs: &Dirs, changed: Changed<'_>) -> bool {
     let Ok(mut stream) = UnixStream::connect(dirs.serve_socket()) else {
         return false;
     };
     let mut answer = [0; 3];
     stream.set_read_timeout(Some(PATIENCE)).is_ok()
-        && stream.write_all(b"sync\n").is_ok()
+        && stream.write_all(changed.line().as_bytes()).is_ok()
         && stream.read_exact(&mut answer).is_ok()
 }
 

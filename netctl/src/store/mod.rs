@@ -2,9 +2,10 @@
 //! the kernel holds.
 
 mod error;
+mod lookups;
 mod rows;
 mod schema;
 
 pub use error::StoreError;
 pub use rows::{Phase, Stored};
-pub use schema::Store;
+pub use schema::{PORT_BLOCK, Store};

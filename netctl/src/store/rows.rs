@@ -47,6 +47,10 @@ pub trait Stored: Serialize + DeserializeOwned {
     fn id(&self) -> &Id;
     /// The columns of [`Stored::INSERT`] between the identifier and the phase.
     fn columns(&self) -> Vec<Box<dyn ToSql>>;
+    /// The endpoint that it is, whose ports are noted.
+    fn endpoint(&self) -> Option<&Endpoint> {
+        None
+    }
 }
 
 impl Stored for Network {
@@ -94,6 +98,10 @@ impl Stored for Endpoint {
             Box::new(self.slot),
         ]
     }
+
+    fn endpoint(&self) -> Option<&Endpoint> {
+        Some(self)
+    }
 }
 
 impl Store {
@@ -104,26 +112,28 @@ impl Store {
         values.push(Box::new(phase.name()));
         values.push(Box::new(body(item)?));
         let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();
-        self.connection.execute(T::INSERT, values.as_slice()).map(|_| ()).map_err(self.wrap())
+        self.execute(T::INSERT, values.as_slice())?;
+        item.endpoint().map_or(Ok(()), |endpoint| self.note_ports(endpoint))
     }
 
     /// Replaces the body of a row.
     pub fn update<T: Stored>(&self, item: &T) -> Result<(), StoreError> {
         let statement = format!("UPDATE {} SET body = ?2 WHERE id = ?1", T::TABLE);
-        let values = params![item.id().as_str(), body(item)?];
-        self.connection.execute(&statement, values).map(|_| ()).map_err(self.wrap())
+        self.execute(&statement, params![item.id().as_str(), body(item)?])?;
+        item.endpoint().map_or(Ok(()), |endpoint| self.note_ports(endpoint))
     }
 
     /// Sets the phase of a row.
     pub fn set_phase<T: Stored>(&self, id: &Id, phase: Phase) -> Result<(), StoreError> {
         let statement = format!("UPDATE {} SET phase = ?2 WHERE id = ?1", T::TABLE);
-        self.connection.execute(&statement, params![id.as_str(), phase.name()]).map(|_| ()).map_err(self.wrap())
+        self.execute(&statement, params![id.as_str(), phase.name()])
     }
 
     /// Removes a row.
     pub fn delete<T: Stored>(&self, id: &Id) -> Result<(), StoreError> {
         let statement = format!("DELETE FROM {} WHERE id = ?1", T::TABLE);
-        self.connection.execute(&statement, [id.as_str()]).map(|_| ()).map_err(self.wrap())
+        self.execute(&statement, [id.as_str()])?;
+        if T::TABLE == Endpoint::TABLE { self.forget_ports(id) } else { Ok(()) }
     }
 
     /// All rows with their phases, in the order of insertion.
@@ -133,7 +143,9 @@ impl Store {
 
     /// Rows whose last change is not complete.
     pub fn unfinished<T: Stored>(&self) -> Result<Vec<(T, Phase)>, StoreError> {
-        self.select(&format!("SELECT body, phase FROM {} WHERE phase <> 'ready' ORDER BY rowid", T::TABLE), &[])
+        // Left to itself, SQLite looks at all rows to have them in order.
+        let query = "SELECT body, phase FROM {t} INDEXED BY {t}_unfinished WHERE phase <> 'ready' ORDER BY rowid";
+        self.select(&query.replace("{t}", T::TABLE), &[])
     }
 
     /// The endpoints of a container.
@@ -164,12 +176,19 @@ impl Store {
         if reference.is_empty() || !reference.chars().all(|c| c.is_ascii_hexdigit()) {
             return Ok(None);
         }
-        let by_prefix = format!("SELECT body, phase FROM {} WHERE substr(id, 1, length(?1)) = ?1", T::TABLE);
+        // No digit is greater than g.
+        let by_prefix = format!("SELECT body, phase FROM {} WHERE id >= ?1 AND id < ?1 || 'g'", T::TABLE);
         let mut found: Vec<(T, Phase)> = self.select(&by_prefix, &[&reference.to_ascii_lowercase()])?;
         match found.len() {
             0 | 1 => Ok(found.pop().map(|(item, _)| item)),
             count => Err(StoreError::Ambiguous { kind: T::KIND, reference: reference.to_owned(), count }),
         }
+    }
+
+    /// The row of that identifier, if its last change is complete.
+    pub fn ready<T: Stored>(&self, id: &str) -> Result<Option<T>, StoreError> {
+        let query = format!("SELECT body, phase FROM {} WHERE id = ?1 AND phase = 'ready'", T::TABLE);
+        Ok(self.select(&query, &[&id])?.pop().map(|(item, _)| item))
     }
 
     /// The row of that name.
@@ -178,7 +197,7 @@ impl Store {
         Ok(self.select(&by_name, &[&name])?.pop().map(|(item, _)| item))
     }
 
-    fn select<T: Stored>(&self, query: &str, values: &[&dyn ToSql]) -> Result<Vec<(T, Phase)>, StoreError> {
+    pub(super) fn select<T: Stored>(&self, query: &str, values: &[&dyn ToSql]) -> Result<Vec<(T, Phase)>, StoreError> {
         let mut statement = self.connection.prepare_cached(query).map_err(self.wrap())?;
         let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
         let rows = statement.query_map(values, read).map_err(self.wrap())?;

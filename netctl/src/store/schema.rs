@@ -6,12 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, config::DbConfig, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, config::DbConfig, params};
 
 use super::StoreError;
+use crate::model::Endpoint;
 
 /// The format that this version writes; in the file as `user_version`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// Marks the file as ours: "nctl".
 const APPLICATION: i64 = 0x6e63_746c;
@@ -26,6 +27,24 @@ CREATE TABLE endpoints (id TEXT PRIMARY KEY, container TEXT NOT NULL, network TE
 CREATE INDEX endpoints_by_container ON endpoints (container);
 CREATE INDEX endpoints_by_network ON endpoints (network);
 ";
+
+/// What format 1 lacked: whatever one command looks for is found without a look at all rows. Which endpoints publish ports
+/// stands here by blocks of [`PORT_BLOCK`] ports.
+const SINCE_2: &str = "
+CREATE INDEX networks_unfinished ON networks (id) WHERE phase <> 'ready';
+CREATE INDEX containers_unfinished ON containers (id) WHERE phase <> 'ready';
+CREATE INDEX endpoints_unfinished ON endpoints (id) WHERE phase <> 'ready';
+CREATE INDEX containers_by_cookie ON containers (json_extract(body, '$.origin.cookie'));
+CREATE INDEX containers_by_mode ON containers (json_extract(body, '$.network_mode'));
+CREATE INDEX endpoints_by_address4 ON endpoints (network, json_extract(body, '$.address4'));
+CREATE INDEX endpoints_by_address6 ON endpoints (network, json_extract(body, '$.address6'));
+CREATE TABLE ports (protocol INTEGER NOT NULL, block INTEGER NOT NULL, endpoint TEXT NOT NULL,
+    PRIMARY KEY (protocol, block, endpoint)) STRICT, WITHOUT ROWID;
+CREATE INDEX ports_by_endpoint ON ports (endpoint);
+";
+
+/// How many ports make one row of the table of ports.
+pub const PORT_BLOCK: u16 = 64;
 
 /// An open state file.
 #[derive(Debug)]
@@ -62,6 +81,7 @@ impl Store {
         }
         store.pragma("journal_mode = WAL")?;
         store.pragma("synchronous = NORMAL")?;
+        store.upgrade()?;
         Ok(store)
     }
 
@@ -75,6 +95,22 @@ impl Store {
             return Err(StoreError::Future { path: self.path.clone(), found: format, known: FORMAT });
         }
         self.number("SELECT count(*) FROM meta").map(|_| ())
+    }
+
+    /// Brings a file of an older format up to ours.
+    fn upgrade(&self) -> Result<(), StoreError> {
+        if self.number("PRAGMA user_version")? == FORMAT {
+            return Ok(());
+        }
+        self.atomically(|| {
+            // Somebody else may have done it meanwhile.
+            if self.number("PRAGMA user_version")? == FORMAT {
+                return Ok(());
+            }
+            self.connection.execute_batch(SINCE_2).map_err(wrap(&self.path))?;
+            self.all::<Endpoint>()?.iter().try_for_each(|(endpoint, _)| self.note_ports(endpoint))?;
+            self.pragma(&format!("user_version = {FORMAT}"))
+        })
     }
 
     /// Pages that the file lacks may be in the log still.
@@ -103,7 +139,7 @@ impl Store {
     }
 
     /// Runs `change` as one transaction that survives a power cut.
-    pub fn durably<T>(&self, change: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn durably<T, E: From<StoreError>>(&self, change: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         self.pragma("synchronous = FULL")?;
         let result = self.atomically(change);
         self.pragma("synchronous = NORMAL")?;
@@ -111,7 +147,7 @@ impl Store {
     }
 
     /// Runs `change` as one transaction.
-    pub fn atomically<T>(&self, change: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn atomically<T, E: From<StoreError>>(&self, change: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         self.connection.execute_batch("BEGIN IMMEDIATE").map_err(wrap(&self.path))?;
         let result = change();
         let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
@@ -121,16 +157,15 @@ impl Store {
 
     /// A single value.
     pub fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
-        self.connection
-            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
-            .optional()
-            .map_err(self.wrap())
+        let mut statement =
+            self.connection.prepare_cached("SELECT value FROM meta WHERE key = ?1").map_err(self.wrap())?;
+        statement.query_row([key], |row| row.get(0)).optional().map_err(self.wrap())
     }
 
     /// Sets a single value.
     pub fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
         let statement = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
-        self.connection.execute(statement, params![key, value]).map(|_| ()).map_err(self.wrap())
+        self.execute(statement, params![key, value])
     }
 
     /// Removes all single values whose keys begin so.
@@ -144,6 +179,11 @@ impl Store {
         self.number("PRAGMA data_version")
     }
 
+    pub(super) fn execute(&self, statement: &str, values: impl Params) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(statement).map_err(self.wrap())?;
+        statement.execute(values).map(|_| ()).map_err(self.wrap())
+    }
+
     pub(super) fn wrap(&self) -> impl FnOnce(rusqlite::Error) -> StoreError + use<> {
         wrap(&self.path)
     }
@@ -154,8 +194,9 @@ fn create(path: &Path) -> Result<(), StoreError> {
     let part = path.with_extension("db.part");
     // What a dead command left.
     let _ = fs::remove_file(&part);
-    let script =
-        format!("BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; {TABLES} COMMIT;");
+    let script = format!(
+        "BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; {TABLES} {SINCE_2} COMMIT;"
+    );
     Connection::open(&part).and_then(|connection| connection.execute_batch(&script)).map_err(wrap(&part))?;
     fs::rename(&part, path).map_err(|source| StoreError::File { path: path.to_owned(), source })
 }

@@ -72,6 +72,80 @@ fn a_full_table_refuses_by_name_and_keeps_what_it_has_until_it_expires() -> Resu
     host.finish()
 }
 
+/// Records of a table that is filled by thousands.
+const MANY: usize = 32_768;
+
+/// What one container may hold of it.
+const SHARE: usize = (MANY - 1) / 2;
+
+#[test]
+fn a_table_that_thousands_of_flows_fill_puts_nobody_out_and_leaves_each_its_share() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["dataplane", "load", "--flows", &MANY.to_string()])?;
+    network(&host, "web", 1, &[])?;
+    let containers = ["greedy", "second", "third"].map(|name| Container::idle(&host, "web", name, &[]));
+    let [greedy, second, third] = containers;
+    let (greedy, second, third) = (greedy?, second?, third?);
+    let _server = whoami(&host.client)?;
+    let _silent = host.client.inside(|| [9, 10].map(|port| UdpSocket::bind((CLIENT4, port))))?;
+    // Live flows, before anybody floods: they have to be live afterwards.
+    let client: SocketAddr = SocketAddr::new(CLIENT4.parse()?, PORT);
+    let streams = [connect(&greedy, client)?, connect(&second, client)?, connect(&third, client)?];
+    let datagrams = (0..100).map(|_| greedy.inside(|| udp(client.ip(), PORT))?).collect::<Result<Vec<_>>>()?;
+    for socket in &datagrams {
+        exchange(socket, b"before")?;
+    }
+    for (container, more) in [(&greedy, 700), (&second, 600)] {
+        let own = container.ip4.to_string();
+        let packet = |source: u16, to: u16| datagram(&own, CLIENT4).udp(source, to).between(container.mac, GATEWAY_MAC);
+        let half = (SHARE / 2 + more) as u16;
+        let frames: Vec<_> = [9, 10].iter().flat_map(|to| (1..=half).map(|source| packet(source, *to))).collect();
+        send_frames(container, "eth0", &frames)?;
+        // Who comes first has its whole share; the second may find no free record among those that are looked at before.
+        wait::until(DEADLINE, "a flow of the container to be refused", || {
+            let drops = drops(&host, Some(&container.name))?;
+            Ok(drops.contains_key("quota_exceeded") || drops.contains_key("table_full"))
+        })?;
+    }
+    assert!(greedy.stat("connections")? >= SHARE as u64, "the first is refused nothing but what is beyond its share");
+    // Hardly any record is left: a third container is refused soon, and nobody makes room for it.
+    let own = third.ip4.to_string();
+    let frames: Vec<_> =
+        (1..=5000).map(|source| datagram(&own, CLIENT4).udp(source, 9).between(third.mac, GATEWAY_MAC)).collect();
+    send_frames(&third, "eth0", &frames)?;
+    wait::until(DEADLINE, "a new flow to be refused", || Ok(drops(&host, Some("third"))?.contains_key("table_full")))?;
+    for (stream, name) in streams.iter().zip(["greedy", "second", "third"]) {
+        assert!(ask_again(stream, b"after")?.starts_with(HOST4), "the connection of {name} goes on");
+    }
+    for socket in &datagrams {
+        assert!(exchange(socket, b"after")?.ends_with("after"), "a live flow of datagrams goes on");
+    }
+    host.finish()
+}
+
+#[test]
+fn how_many_flows_are_kept_is_chosen_once_and_changed_only_while_there_are_none() -> Result<()> {
+    let host = Host::new()?;
+    host.netctl(&["dataplane", "load", "--flows", "1000"])?.refused(2, "a power of two")?;
+    let records = || {
+        let map = aya::maps::MapInfo::from_pin(host.bpffs().join("maps/FLOWS4"))?;
+        anyhow::Ok(map.max_entries())
+    };
+    host.ok(&["dataplane", "load", "--flows", "32"])?;
+    assert_eq!(records()?, 32);
+    host.netctl(&["dataplane", "load", "--flows", "64"])?.refused(1, "holds 32 flows")?;
+    host.ok(&["dataplane", "load", "--flows", "32"])?;
+    assert_eq!(records()?, 32);
+    // Whoever needs the data plane next loads it as large as it was said last.
+    host.ok(&["dataplane", "unload"])?;
+    network(&host, "web", 1, &[])?;
+    assert_eq!(records()?, 32);
+    host.ok(&["dataplane", "unload"])?;
+    host.ok(&["dataplane", "load", "--flows", "1048576"])?;
+    assert_eq!(records()?, 1 << 20);
+    host.finish()
+}
+
 #[test]
 fn when_the_masquerade_ports_towards_a_peer_run_out_new_flows_are_refused_by_name() -> Result<()> {
     let host = Host::new()?;

@@ -1,24 +1,20 @@
 //! Where the programs sit: a filter on each container's host end, a link on each uplink.
 
-use std::{fs, mem, path::Path};
+use std::{fs, os::fd::AsFd, path::Path};
 
 use aya::programs::{
-    LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+    LinkOrder, ProgramError, TcAttachType,
     links::{FdLink, PinnedLink},
-    tc::{self, NlOptions, SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions, TcHandle},
+    tc::{self, TcAttachOptions},
 };
 
-use super::DataPlane;
-use crate::kernel::{KernelError, Result};
+use super::{DataPlane, pinned};
+use crate::kernel::{KernelError, Netlink, Result};
 
 /// What a container sends.
 pub const CONTAINER_EGRESS: &str = "container_egress";
 /// What comes in from outside.
 pub const UPLINK_INGRESS: &str = "uplink_ingress";
-
-/// The fixed place of our filters, so that a later program finds and replaces them.
-const PRIORITY: u16 = 1;
-const HANDLE: TcHandle = TcHandle::new(0, 0x6e63);
 
 /// How a program was attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,13 +27,12 @@ pub enum Attachment {
 
 impl DataPlane {
     /// Attaches `container_egress` to the host end of a new veth pair. It goes with the interface.
-    pub fn attach_container(&self, interface: &str) -> Result<()> {
-        let mut program = self.program(CONTAINER_EGRESS)?;
-        attach_filter(&mut program, CONTAINER_EGRESS, interface)
+    pub fn attach_container(&self, netlink: &Netlink, ifindex: u32) -> Result<()> {
+        self.attach_filter(netlink, CONTAINER_EGRESS, ifindex)
     }
 
     /// Attaches `uplink_ingress` to an interface, if it is not there yet.
-    pub fn hook_uplink(&self, interface: &str, ifindex: u32) -> Result<Attachment> {
+    pub fn hook_uplink(&self, netlink: &Netlink, interface: &str, ifindex: u32) -> Result<Attachment> {
         let path = self.link_path(ifindex);
         let mut program = self.program(UPLINK_INGRESS)?;
         let options = TcAttachOptions::TcxOrder(LinkOrder::default());
@@ -52,7 +47,7 @@ impl DataPlane {
             }
             // No TCX: Linux before 6.6.
             Err(ProgramError::SyscallError(_)) => {
-                attach_filter(&mut program, UPLINK_INGRESS, interface)?;
+                self.attach_filter(netlink, UPLINK_INGRESS, ifindex)?;
                 Ok(Attachment::Filter)
             }
             Err(source) => Err(failed("attach", UPLINK_INGRESS)(source)),
@@ -77,9 +72,16 @@ impl DataPlane {
     }
 
     /// Puts the program that is pinned now in the place of the one on a container's host end.
-    pub fn replace_on_container(&self, interface: &str) -> Result<()> {
-        let mut program = self.program(CONTAINER_EGRESS)?;
-        replace_filter(&mut program, CONTAINER_EGRESS, interface)
+    pub fn replace_on_container(&self, netlink: &Netlink, ifindex: u32) -> Result<()> {
+        let path = self.program_path(CONTAINER_EGRESS);
+        let program = pinned::open(&path).map_err(KernelError::file("open the program at", path))?;
+        netlink.replace_filter(ifindex, CONTAINER_EGRESS, program.as_fd())
+    }
+
+    fn attach_filter(&self, netlink: &Netlink, name: &'static str, ifindex: u32) -> Result<()> {
+        let path = self.program_path(name);
+        let program = pinned::open(&path).map_err(KernelError::file("open the program at", path))?;
+        netlink.add_filter(ifindex, name, program.as_fd())
     }
 
     /// Removes `uplink_ingress` from an interface.
@@ -97,32 +99,6 @@ impl DataPlane {
 /// Whether a link is pinned for the interface.
 pub fn is_hooked(data_plane: &DataPlane, ifindex: u32) -> bool {
     Path::exists(&data_plane.link_path(ifindex))
-}
-
-fn attach_filter(program: &mut SchedClassifier, name: &'static str, interface: &str) -> Result<()> {
-    match tc::qdisc_add_clsact(interface) {
-        Ok(()) | Err(tc::TcError::AlreadyAttached) => {}
-        // Another's, which serves as well.
-        Err(tc::TcError::NetlinkError(error)) if error.raw_os_error() == Some(nix::libc::EEXIST) => {}
-        Err(error) => return Err(failed("attach", name)(error.into())),
-    }
-    let options = TcAttachOptions::Netlink(NlOptions { priority: PRIORITY, handle: HANDLE, classid: None });
-    let id = program.attach_with_options(interface, TcAttachType::Ingress, options).map_err(failed("attach", name))?;
-    keep(program, id, name)
-}
-
-/// The kernel changes the program of the filter that is there; no packet finds none.
-fn replace_filter(program: &mut SchedClassifier, name: &'static str, interface: &str) -> Result<()> {
-    let found = SchedClassifierLink::attached(interface, TcAttachType::Ingress, PRIORITY, HANDLE, None)
-        .map_err(KernelError::system("find the filter"))?;
-    let id = program.attach_to_link(found).map_err(failed("replace", name))?;
-    keep(program, id, name)
-}
-
-/// Dropping a filter's guard would detach the program.
-fn keep(program: &mut SchedClassifier, id: SchedClassifierLinkId, name: &'static str) -> Result<()> {
-    mem::forget(program.take_link(id).map_err(failed("attach", name))?);
-    Ok(())
 }
 
 fn failed(action: &'static str, program: &'static str) -> impl FnOnce(ProgramError) -> KernelError {

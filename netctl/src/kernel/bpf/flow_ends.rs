@@ -2,14 +2,13 @@
 
 use std::mem::offset_of;
 
-use aya::maps::{Array, HashMap, Map, MapData};
 use netctl_common::{
     abi::{End, Flow, FlowKey, FlowReference, FlowState, Ip4, Ip6, maps},
     wire::transport::UDP,
 };
 
-use super::DataPlane;
-use crate::kernel::{KernelError, Result};
+use super::{DataPlane, maps::failed};
+use crate::kernel::Result;
 
 /// More seconds than any flow lives in silence.
 const LONG: u32 = 1 << 30;
@@ -37,23 +36,22 @@ impl DataPlane {
     where
         FlowKey<A>: aya::Pod,
     {
-        let failed = |map| move |source| KernelError::Map { action: "open", map, source: Box::new(source) };
-        let open = |name| MapData::from_pin(self.map_path(name)).map_err(failed(name));
-        let known: HashMap<_, FlowKey<A>, FlowReference> =
-            HashMap::try_from(Map::HashMap(open(keys)?)).map_err(failed(keys))?;
-        let mut records: Array<_, [u8; SIZE]> = Array::try_from(Map::Array(open(flows)?)).map_err(failed(flows))?;
-        for entry in known.iter() {
-            let (key, reference) = entry.map_err(failed(keys))?;
+        let known = self.map(keys)?.entries::<FlowKey<A>, FlowReference>().map_err(failed("read", keys))?;
+        let records = self.map(flows)?;
+        for (key, reference) in known {
             let is_meant = key.scope.protocol() == UDP && ports.contains(&key.destination_port.get());
             if !is_meant || reference.is_reply() {
                 continue;
             }
             for _ in 0..TRIES {
-                let mut record = records.get(&reference.index(), 0).map_err(failed(flows))?;
+                let found = records.get::<u32, [u8; SIZE]>(&reference.index()).map_err(failed("read", flows))?;
+                let Some(mut record) = found else {
+                    break;
+                };
                 if !leads_to::<A>(&record, &reference, slots) || !age::<A>(&mut record) {
                     break;
                 }
-                records.set(reference.index(), record, 0).map_err(failed(flows))?;
+                records.put(&reference.index(), record).map_err(failed("write", flows))?;
             }
         }
         Ok(())

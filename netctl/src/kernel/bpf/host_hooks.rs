@@ -11,7 +11,7 @@ use aya::{
     },
 };
 
-use super::DataPlane;
+use super::{DataPlane, object::names};
 use crate::kernel::{KernelError, Result, cgroup};
 
 /// The programs, which the object's sections give their hooks.
@@ -57,7 +57,8 @@ impl DataPlane {
 
     /// Whether each program has its link, or no link can be had.
     pub(super) fn is_host_hooked(&self) -> bool {
-        PROGRAMS.iter().all(|name| self.host_link(name).exists()) || cgroup::mount_point().is_none()
+        let pinned = names(&self.links_directory());
+        PROGRAMS.iter().all(|name| pinned.contains(*name)) || cgroup::mount_point().is_none()
     }
 
     /// A new pin takes the old one's place at once, and with it the old program goes.

@@ -1,14 +1,15 @@
 //! The pinned maps, opened one by one as they are needed. Entries are `netctl_common::abi`'s.
 
-use std::net::IpAddr;
+use std::{io, net::IpAddr, sync::Arc};
 
-use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, lpm_trie::Key};
+use aya::maps::lpm_trie::Key;
 use ipnet::IpNet;
 use netctl_common::abi::{
-    AddressKey, Counter, CounterKey, Endpoint, Ip4, Ip6, Reason, Settings, SourceAddress, Traffic, maps,
+    AddressKey, Counter, CounterKey, DIRECTION_EGRESS, DIRECTION_INGRESS, Endpoint, Ip4, Ip6, Reason, Settings,
+    SourceAddress, Traffic, maps,
 };
 
-use super::DataPlane;
+use super::{DataPlane, pinned::Pinned};
 use crate::kernel::{KernelError, Result};
 
 /// The maps of one engine.
@@ -40,78 +41,55 @@ impl DataPlane {
 impl Maps<'_> {
     /// Reads the settings.
     pub fn settings(&self) -> Result<Settings> {
-        let map = self.array::<Settings>(maps::SETTINGS)?;
-        map.get(&0, 0).map_err(failed("read", maps::SETTINGS))
+        self.place(maps::SETTINGS, 0)
     }
 
     /// Writes the settings.
     pub fn set_settings(&self, settings: Settings) -> Result<()> {
-        let mut map = self.array::<Settings>(maps::SETTINGS)?;
-        map.set(0, settings, 0).map_err(failed("write", maps::SETTINGS))
+        self.put(maps::SETTINGS, 0_u32, settings)
     }
 
     /// Writes a slot and forgets what its last tenant's flows were counted as.
     pub fn set_endpoint(&self, slot: u32, endpoint: Endpoint) -> Result<()> {
-        let mut counts = self.array::<u64>(maps::FLOW_COUNTS)?;
-        counts.set(slot, 0, 0).map_err(failed("write", maps::FLOW_COUNTS))?;
-        let mut map = self.array::<Endpoint>(maps::ENDPOINTS)?;
-        map.set(slot, endpoint, 0).map_err(failed("write", maps::ENDPOINTS))
+        self.put(maps::FLOW_COUNTS, slot, 0_u64)?;
+        self.put(maps::ENDPOINTS, slot, endpoint)
     }
 
     /// Writes a slot whose tenant stays.
     pub fn update_endpoint(&self, slot: u32, change: impl FnOnce(&mut Endpoint)) -> Result<()> {
-        let mut map = self.array::<Endpoint>(maps::ENDPOINTS)?;
-        let mut endpoint = map.get(&slot, 0).map_err(failed("read", maps::ENDPOINTS))?;
+        let mut endpoint = self.endpoint(slot)?;
         change(&mut endpoint);
-        map.set(slot, endpoint, 0).map_err(failed("write", maps::ENDPOINTS))
+        self.put(maps::ENDPOINTS, slot, endpoint)
     }
 
     /// Reads a slot.
     pub fn endpoint(&self, slot: u32) -> Result<Endpoint> {
-        self.array::<Endpoint>(maps::ENDPOINTS)?.get(&slot, 0).map_err(failed("read", maps::ENDPOINTS))
+        self.place(maps::ENDPOINTS, slot)
     }
 
     /// Leads an interface to a slot.
     pub fn set_interface(&self, ifindex: u32, slot: u32) -> Result<()> {
-        insert(&mut self.hash::<u32, u32>(maps::INTERFACES)?, maps::INTERFACES, ifindex, slot)
+        self.put(maps::INTERFACES, ifindex, slot)
     }
 
     /// Forgets an interface.
     pub fn remove_interface(&self, ifindex: u32) -> Result<()> {
-        remove(&mut self.hash::<u32, u32>(maps::INTERFACES)?, maps::INTERFACES, ifindex)
+        self.remove(maps::INTERFACES, ifindex)
     }
 
     /// Leads an address in a network to a slot.
     pub fn set_address(&self, network: u32, address: IpAddr, slot: u32) -> Result<()> {
         match address {
-            IpAddr::V4(ip) => insert(
-                &mut self.hash(maps::ADDRESSES4)?,
-                maps::ADDRESSES4,
-                address_key::<Ip4>(network, ip.into()),
-                slot,
-            ),
-            IpAddr::V6(ip) => insert(
-                &mut self.hash(maps::ADDRESSES6)?,
-                maps::ADDRESSES6,
-                address_key::<Ip6>(network, ip.into()),
-                slot,
-            ),
+            IpAddr::V4(ip) => self.put(maps::ADDRESSES4, address_key::<Ip4>(network, ip.into()), slot),
+            IpAddr::V6(ip) => self.put(maps::ADDRESSES6, address_key::<Ip6>(network, ip.into()), slot),
         }
     }
 
     /// Forgets an address in a network.
     pub fn remove_address(&self, network: u32, address: IpAddr) -> Result<()> {
         match address {
-            IpAddr::V4(ip) => remove(
-                &mut self.hash::<_, u32>(maps::ADDRESSES4)?,
-                maps::ADDRESSES4,
-                address_key::<Ip4>(network, ip.into()),
-            ),
-            IpAddr::V6(ip) => remove(
-                &mut self.hash::<_, u32>(maps::ADDRESSES6)?,
-                maps::ADDRESSES6,
-                address_key::<Ip6>(network, ip.into()),
-            ),
+            IpAddr::V4(ip) => self.remove(maps::ADDRESSES4, address_key::<Ip4>(network, ip.into())),
+            IpAddr::V6(ip) => self.remove(maps::ADDRESSES6, address_key::<Ip6>(network, ip.into())),
         }
     }
 
@@ -119,14 +97,17 @@ impl Maps<'_> {
     pub fn set_subnet(&self, subnet: IpNet, network: u32) -> Result<()> {
         let prefix = u32::from(subnet.prefix_len());
         match subnet.network() {
-            IpAddr::V4(ip) => self
-                .trie::<Ip4>(maps::SUBNETS4)?
-                .insert(&Key::new(prefix, ip.into()), network, 0)
-                .map_err(failed("write", maps::SUBNETS4)),
-            IpAddr::V6(ip) => self
-                .trie::<Ip6>(maps::SUBNETS6)?
-                .insert(&Key::new(prefix, ip.into()), network, 0)
-                .map_err(failed("write", maps::SUBNETS6)),
+            IpAddr::V4(ip) => self.put(maps::SUBNETS4, Key::<Ip4>::new(prefix, ip.into()), network),
+            IpAddr::V6(ip) => self.put(maps::SUBNETS6, Key::<Ip6>::new(prefix, ip.into()), network),
+        }
+    }
+
+    /// The network that a subnet leads to.
+    pub fn network_of_subnet(&self, subnet: IpNet) -> Result<Option<u32>> {
+        let prefix = u32::from(subnet.prefix_len());
+        match subnet.network() {
+            IpAddr::V4(ip) => self.get(maps::SUBNETS4, Key::<Ip4>::new(prefix, ip.into())),
+            IpAddr::V6(ip) => self.get(maps::SUBNETS6, Key::<Ip6>::new(prefix, ip.into())),
         }
     }
 
@@ -134,28 +115,21 @@ impl Maps<'_> {
     pub fn remove_subnet(&self, subnet: IpNet) -> Result<()> {
         let prefix = u32::from(subnet.prefix_len());
         match subnet.network() {
-            IpAddr::V4(ip) => {
-                tolerate(self.trie::<Ip4>(maps::SUBNETS4)?.remove(&Key::new(prefix, ip.into())), maps::SUBNETS4)
-            }
-            IpAddr::V6(ip) => {
-                tolerate(self.trie::<Ip6>(maps::SUBNETS6)?.remove(&Key::new(prefix, ip.into())), maps::SUBNETS6)
-            }
+            IpAddr::V4(ip) => self.remove(maps::SUBNETS4, Key::<Ip4>::new(prefix, ip.into())),
+            IpAddr::V6(ip) => self.remove(maps::SUBNETS6, Key::<Ip6>::new(prefix, ip.into())),
         }
     }
 
     /// Tells the masquerade address of an uplink.
     pub fn set_source(&self, ifindex: u32, source: SourceAddress) -> Result<()> {
-        insert(&mut self.hash(maps::SOURCES)?, maps::SOURCES, ifindex, source)
+        self.put(maps::SOURCES, ifindex, source)
     }
 
     /// All verdict counters that are not zero.
     pub fn verdicts(&self) -> Result<Vec<Count>> {
-        let data = self.open(maps::VERDICTS)?;
-        let map = PerCpuHashMap::<_, CounterKey, Counter>::try_from(Map::PerCpuHashMap(data))
-            .map_err(failed("open", maps::VERDICTS))?;
+        let entries = self.open(maps::VERDICTS)?.entries_each::<CounterKey, Counter>();
         let mut counts = Vec::new();
-        for entry in map.iter() {
-            let (key, values) = entry.map_err(failed("read", maps::VERDICTS))?;
+        for (key, values) in entries.map_err(failed("read", maps::VERDICTS))? {
             let Some(reason) = Reason::from_number(key.reason) else {
                 continue;
             };
@@ -170,8 +144,8 @@ impl Maps<'_> {
 
     /// What a slot's tenants have sent and received.
     pub fn traffic(&self, slot: u32) -> Result<Traffic> {
-        let map = self.traffic_map()?;
-        let values = map.get(&slot, 0).map_err(failed("read", maps::TRAFFIC))?;
+        let values = self.open(maps::TRAFFIC)?.get_each::<u32, Traffic>(&slot);
+        let values = values.map_err(failed("read", maps::TRAFFIC))?.unwrap_or_default();
         Ok(values.iter().fold(Traffic::default(), |mut sum, value| {
             sum.sent.packets += value.sent.packets;
             sum.sent.bytes += value.sent.bytes;
@@ -184,39 +158,54 @@ impl Maps<'_> {
 
     /// Forgets a slot's traffic and verdicts, for a new tenant.
     pub fn clear_counters(&self, slot: u32) -> Result<()> {
-        let mut map = self.traffic_map()?;
-        let cpus = aya::util::nr_cpus().map_err(|(_, source)| KernelError::system("count the CPUs")(source))?;
-        let zero = aya::maps::PerCpuValues::try_from(vec![Traffic::default(); cpus])
-            .map_err(KernelError::system("count the CPUs"))?;
-        map.set(slot, zero, 0).map_err(failed("write", maps::TRAFFIC))?;
-        let data = self.open(maps::VERDICTS)?;
-        let mut verdicts = PerCpuHashMap::<_, CounterKey, Counter>::try_from(Map::PerCpuHashMap(data))
-            .map_err(failed("open", maps::VERDICTS))?;
-        let stale: Vec<_> = verdicts.keys().filter_map(|key| key.ok().filter(|key| key.slot == slot)).collect();
-        for key in stale {
-            tolerate(verdicts.remove(&key), maps::VERDICTS)?;
+        let traffic = self.open(maps::TRAFFIC)?;
+        traffic.put_each(&slot, Traffic::default()).map_err(failed("write", maps::TRAFFIC))?;
+        // All that there may be: their number does not grow with other slots' counters.
+        for reason in Reason::ALL {
+            for direction in [DIRECTION_EGRESS, DIRECTION_INGRESS] {
+                self.remove(maps::VERDICTS, CounterKey { slot, reason: *reason as u16, direction: direction as u16 })?;
+            }
         }
         Ok(())
     }
 
-    fn traffic_map(&self) -> Result<PerCpuArray<MapData, Traffic>> {
-        PerCpuArray::try_from(Map::PerCpuArray(self.open(maps::TRAFFIC)?)).map_err(failed("open", maps::TRAFFIC))
+    /// The value of a key that is always there.
+    fn place<V: aya::Pod>(&self, name: &'static str, key: u32) -> Result<V> {
+        let found = self.get(name, key)?;
+        found.ok_or_else(|| failed("read", name)(io::ErrorKind::NotFound.into()))
     }
 
-    pub(super) fn array<V: aya::Pod>(&self, name: &'static str) -> Result<Array<MapData, V>> {
-        Array::try_from(Map::Array(self.open(name)?)).map_err(failed("open", name))
+    pub(super) fn get<K: aya::Pod, V: aya::Pod>(&self, name: &'static str, key: K) -> Result<Option<V>> {
+        self.open(name)?.get(&key).map_err(failed("read", name))
     }
 
-    pub(super) fn hash<K: aya::Pod, V: aya::Pod>(&self, name: &'static str) -> Result<HashMap<MapData, K, V>> {
-        HashMap::try_from(Map::HashMap(self.open(name)?)).map_err(failed("open", name))
+    pub(super) fn put<K: aya::Pod, V: aya::Pod>(&self, name: &'static str, key: K, value: V) -> Result<()> {
+        self.open(name)?.put(&key, value).map_err(failed("write", name))
     }
 
-    pub(super) fn trie<K: aya::Pod>(&self, name: &'static str) -> Result<LpmTrie<MapData, K, u32>> {
-        LpmTrie::try_from(Map::LpmTrie(self.open(name)?)).map_err(failed("open", name))
+    pub(super) fn put_all<K: aya::Pod, V: aya::Pod>(&self, name: &'static str, keys: &[K], values: &[V]) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.open(name)?.put_all(keys, values).map_err(failed("write", name))
     }
 
-    fn open(&self, name: &'static str) -> Result<MapData> {
-        MapData::from_pin(self.data_plane.map_path(name)).map_err(failed("open", name))
+    /// Entries that are gone already are fine.
+    pub(super) fn remove_all<K: aya::Pod>(&self, name: &'static str, keys: &[K]) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.open(name)?.remove_all(keys).map_err(failed("write", name))
+    }
+
+    /// An entry that is gone already is fine.
+    pub(super) fn remove<K: aya::Pod>(&self, name: &'static str, key: K) -> Result<()> {
+        self.open(name)?.remove(&key).map(drop).map_err(failed("write", name))
+    }
+
+    /// The map, which stays open.
+    pub(super) fn open(&self, name: &'static str) -> Result<Arc<Pinned>> {
+        self.data_plane.map(name)
     }
 }
 
@@ -224,32 +213,6 @@ fn address_key<A>(network: u32, address: A) -> AddressKey<A> {
     AddressKey { address, network, reserved: 0 }
 }
 
-pub(super) fn insert<K: aya::Pod, V: aya::Pod>(
-    map: &mut HashMap<MapData, K, V>,
-    name: &'static str,
-    key: K,
-    value: V,
-) -> Result<()> {
-    map.insert(key, value, 0).map_err(failed("write", name))
-}
-
-pub(super) fn remove<K: aya::Pod, V: aya::Pod>(
-    map: &mut HashMap<MapData, K, V>,
-    name: &'static str,
-    key: K,
-) -> Result<()> {
-    tolerate(map.remove(&key), name)
-}
-
-/// An entry that is gone already is fine.
-pub(super) fn tolerate(answer: std::result::Result<(), MapError>, name: &'static str) -> Result<()> {
-    match answer {
-        Ok(()) | Err(MapError::KeyNotFound | MapError::ElementNotFound) => Ok(()),
-        Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(failed("write", name)(source)),
-    }
-}
-
-pub(super) fn failed(action: &'static str, map: &'static str) -> impl FnOnce(MapError) -> KernelError {
-    move |source| KernelError::Map { action, map, source: Box::new(source) }
+pub(super) fn failed(action: &'static str, map: &'static str) -> impl FnOnce(io::Error) -> KernelError {
+    move |source| KernelError::Map { action, map, source }
 }

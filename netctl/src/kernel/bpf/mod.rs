@@ -7,6 +7,7 @@ mod flows;
 mod host_hooks;
 mod maps;
 mod object;
+mod pinned;
 mod probe;
 mod publications;
 mod reach;

@@ -1,8 +1,10 @@
 //! The programs as they were built, and the data plane that they become once loaded and pinned.
 
 use std::{
-    fs,
+    collections::{HashMap, HashSet},
+    fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use aya::{
@@ -11,8 +13,9 @@ use aya::{
     programs::{Program, SchedClassifier},
 };
 use netctl_common::abi::maps;
+use nix::sys::sysinfo::sysinfo;
 
-use super::{attach, bpffs, probe};
+use super::{attach, bpffs, maps::failed, pinned::Pinned, probe};
 use crate::kernel::{KernelError, Result};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netctl-ebpf"));
@@ -32,7 +35,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { flows: maps::FLOWS_MAX }
+        // As the kernel chooses for its own table (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start).
+        const MUCH: u64 = 4 << 30;
+        let has_much = sysinfo().is_ok_and(|info| info.ram_total() >= MUCH);
+        Self { flows: if has_much { maps::FLOWS_MAX } else { maps::FLOWS_MAX / 4 } }
     }
 }
 
@@ -40,27 +46,31 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct DataPlane {
     directory: PathBuf,
+    open: Arc<Mutex<HashMap<&'static str, Arc<Pinned>>>>,
 }
 
 impl DataPlane {
     /// That of an engine, loaded or not.
     pub fn at(directory: &Path) -> Self {
-        Self { directory: directory.to_owned() }
+        Self { directory: directory.to_owned(), open: Arc::default() }
     }
 
     /// Whether programs and maps are pinned.
     pub fn is_loaded(&self) -> bool {
-        self.has_programs() && maps::ALL.iter().all(|name| self.map_path(name).exists()) && self.is_host_hooked()
+        let pinned = names(&self.directory.join("maps"));
+        self.has_programs() && maps::ALL.iter().all(|name| pinned.contains(*name)) && self.is_host_hooked()
     }
 
     /// Whether the programs are pinned, those of another build included.
     pub fn has_programs(&self) -> bool {
-        PROGRAMS.iter().all(|name| self.program_path(name).exists())
+        let pinned = names(&self.directory.join("programs"));
+        PROGRAMS.iter().all(|name| pinned.contains(*name))
     }
 
     /// Loads and pins programs and maps; maps that are pinned already are used again. The kernel's optional features, as
     /// bits of `settings_flags`.
     pub fn load(&self, limits: Limits) -> Result<u32> {
+        self.close();
         probe::requirements()?;
         bpffs::prepare(&self.directory)?;
         self.check_layouts()?;
@@ -89,7 +99,7 @@ impl DataPlane {
         // A new pin takes the old one's place at once: nobody finds none.
         let (path, fresh) = (self.program_path(name), self.program_path(&format!("{name}-new")));
         let _ = fs::remove_file(&fresh);
-        program.pin(&fresh).map_err(|error| KernelError::file("pin at", &fresh)(std::io::Error::other(error)))?;
+        program.pin(&fresh).map_err(|error| KernelError::file("pin at", &fresh)(io::Error::other(error)))?;
         fs::rename(&fresh, &path).map_err(KernelError::file("pin at", path))
     }
 
@@ -100,11 +110,7 @@ impl DataPlane {
             if !path.exists() {
                 continue;
             }
-            let info = MapInfo::from_pin(&path).map_err(|source| KernelError::Map {
-                action: "open",
-                map: name,
-                source: Box::new(source),
-            })?;
+            let info = MapInfo::from_pin(&path).map_err(|source| failed("open", name)(io::Error::other(source)))?;
             if info.key_size() != key_size || info.value_size() != value_size {
                 return Err(KernelError::MapLayout { map: name });
             }
@@ -114,12 +120,12 @@ impl DataPlane {
 
     /// How many flow records of each family there are: a power of two.
     pub fn flow_records(&self) -> Result<u32> {
-        let failed = |source| KernelError::Map { action: "look at", map: maps::FLOWS4, source: Box::new(source) };
-        Ok(MapInfo::from_pin(self.map_path(maps::FLOWS4)).map_err(failed)?.max_entries().max(1))
+        Ok(self.map(maps::FLOWS4)?.max_entries().max(1))
     }
 
     /// Removes programs, maps and links. Links that are no pins have been taken down before.
     pub fn unload(&self) -> Result<()> {
+        self.close();
         bpffs::clear(&self.directory)
     }
 
@@ -132,11 +138,27 @@ impl DataPlane {
         })
     }
 
+    /// A pinned map, opened once.
+    pub(super) fn map(&self, name: &'static str) -> Result<Arc<Pinned>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(map) = open.get(name) {
+            return Ok(Arc::clone(map));
+        }
+        let map = Arc::new(Pinned::at(&self.map_path(name)).map_err(failed("open", name))?);
+        open.insert(name, Arc::clone(&map));
+        Ok(map)
+    }
+
+    /// Lets go of open maps: others may be pinned in their places.
+    fn close(&self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(super) fn map_path(&self, name: &str) -> PathBuf {
         self.directory.join("maps").join(name)
     }
 
-    fn program_path(&self, name: &str) -> PathBuf {
+    pub(super) fn program_path(&self, name: &str) -> PathBuf {
         self.directory.join("programs").join(name)
     }
 
@@ -152,16 +174,20 @@ impl DataPlane {
 
     /// The interfaces for which a link is pinned.
     pub fn hooked_interfaces(&self) -> Vec<u32> {
-        let Ok(entries) = fs::read_dir(self.links_directory()) else {
-            return Vec::new();
-        };
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("uplink-")?.parse().ok()).collect()
+        let pinned = names(&self.links_directory());
+        pinned.iter().filter_map(|name| name.strip_prefix("uplink-")?.parse().ok()).collect()
     }
+}
+
+/// What is pinned in a directory, nothing where there is none.
+pub(super) fn names(directory: &Path) -> HashSet<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
 /// Loads the programs that others leave packets to, and tells where they are. The pinned map keeps them.
 fn fill_stages(object: &mut Ebpf) -> Result<()> {
-    let failed = |source| KernelError::Map { action: "write", map: maps::STAGES, source: Box::new(source) };
+    let failed = |source| failed("write", maps::STAGES)(io::Error::other(source));
     for (place, name) in maps::stage::ALL {
         let program = load_program(name, object.program_mut(name))?;
         let unloaded = |source| KernelError::Program { action: "load", program: name, source: Box::new(source) };

@@ -2,28 +2,65 @@
 
 use std::net::IpAddr;
 
-use netctl_common::abi::{Be16, DirectPort, Ip4, Ip6, Members, SourceAddress, maps};
+use netctl_common::abi::{Be16, DirectPort, Ip4, Ip6, MEMBERS_MAX, Members, SourceAddress, maps};
 
-use super::maps::{Maps, failed, insert, remove};
+use super::maps::{Maps, failed};
 use crate::kernel::Result;
 
 impl Maps<'_> {
     /// Tells who is on a network.
     pub fn set_members(&self, network: u32, slots: &[u32]) -> Result<()> {
-        let mut map = self.hash::<u32, Members>(maps::MEMBERS)?;
         if slots.is_empty() {
-            return remove(&mut map, maps::MEMBERS, network);
+            return self.remove(maps::MEMBERS, network);
         }
-        insert(&mut map, maps::MEMBERS, network, Members::new(slots))
+        self.put(maps::MEMBERS, network, Members::new(slots))
+    }
+
+    /// Adds a slot to those that are on a network.
+    pub fn add_member(&self, network: u32, slot: u32) -> Result<()> {
+        let mut members: Members = self.get(maps::MEMBERS, network)?.unwrap_or_else(|| Members::new(&[]));
+        let count = members.count as usize;
+        if members.slots.iter().take(count).any(|known| *known == slot) {
+            return Ok(());
+        }
+        if let Some(place) = members.slots.get_mut(count) {
+            *place = slot;
+        }
+        members.count += 1;
+        self.put(maps::MEMBERS, network, members)
+    }
+
+    /// Takes a slot from those that are on a network. False where there are more of them than the map names, so that it
+    /// has to be told anew.
+    pub fn remove_member(&self, network: u32, slot: u32) -> Result<bool> {
+        let Some(mut members) = self.get::<_, Members>(maps::MEMBERS, network)? else {
+            return Ok(true);
+        };
+        let count = members.count as usize;
+        if count > MEMBERS_MAX {
+            return Ok(false);
+        }
+        let known = members.slots.get(..count).unwrap_or_default();
+        let Some(place) = known.iter().position(|known| *known == slot) else {
+            return Ok(true);
+        };
+        let last = known.last().copied().unwrap_or_default();
+        if count <= 1 {
+            return self.remove(maps::MEMBERS, network).map(|()| true);
+        }
+        if let Some(place) = members.slots.get_mut(place) {
+            *place = last;
+        }
+        members.count -= 1;
+        self.put(maps::MEMBERS, network, members).map(|()| true)
     }
 
     /// Tells the addresses that a network masquerades with; zero is the uplink's.
     pub fn set_network_source(&self, network: u32, source: SourceAddress) -> Result<()> {
-        let mut map = self.hash::<u32, SourceAddress>(maps::NETWORK_SOURCES)?;
         if source == SourceAddress::default() {
-            return remove(&mut map, maps::NETWORK_SOURCES, network);
+            return self.remove(maps::NETWORK_SOURCES, network);
         }
-        insert(&mut map, maps::NETWORK_SOURCES, network, source)
+        self.put(maps::NETWORK_SOURCES, network, source)
     }
 
     /// Makes a container's port reachable at its own address through an interface.
@@ -32,11 +69,11 @@ impl Maps<'_> {
         match address {
             IpAddr::V4(ip) => {
                 let key = DirectPort { address: Ip4::from(ip), port, protocol, ifindex };
-                insert(&mut self.hash(maps::DIRECT_PORTS4)?, maps::DIRECT_PORTS4, key, generation)
+                self.put(maps::DIRECT_PORTS4, key, generation)
             }
             IpAddr::V6(ip) => {
                 let key = DirectPort { address: Ip6::from(ip), port, protocol, ifindex };
-                insert(&mut self.hash(maps::DIRECT_PORTS6)?, maps::DIRECT_PORTS6, key, generation)
+                self.put(maps::DIRECT_PORTS6, key, generation)
             }
         }
     }
@@ -53,9 +90,8 @@ impl Maps<'_> {
     where
         DirectPort<A>: aya::Pod,
     {
-        let mut map = self.hash::<DirectPort<A>, u32>(name)?;
-        let keys = map.keys().collect::<std::result::Result<Vec<_>, _>>().map_err(failed("read", name))?;
-        let open = keys.into_iter().filter(|key| key.address == address);
-        open.into_iter().try_for_each(|key| remove(&mut map, name, key))
+        let entries = self.open(name)?.entries::<DirectPort<A>, u32>().map_err(failed("read", name))?;
+        let open = entries.into_iter().map(|(key, _)| key).filter(|key| key.address == address);
+        open.into_iter().try_for_each(|key| self.remove(name, key))
     }
 }
