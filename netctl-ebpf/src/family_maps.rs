@@ -7,14 +7,15 @@ use aya_ebpf::{
 use netctl_common::{
     abi::{
         AddressKey, AllowedSource, DirectPort, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6,
-        Publication, PublicationKey, RULE_BITS, SourceAddress,
+        LongWord, Publication, PublicationKey, RULE_BITS, SourceAddress, Word,
     },
     datapath::{Family, RouteQuery, V4, V6},
 };
 
 use crate::maps::{
-    ADDRESSES4, ADDRESSES6, ALLOWED4, ALLOWED6, DIRECT_PORTS4, DIRECT_PORTS6, FLOW_KEYS4, FLOW_KEYS6, FLOWS4, FLOWS6,
-    FRAGMENT_RING4, FRAGMENT_RING6, FRAGMENTS4, FRAGMENTS6, PUBLICATIONS4, PUBLICATIONS6, SOURCES, SUBNETS4, SUBNETS6,
+    ADDRESS_HINTS4, ADDRESS_HINTS6, ADDRESSES4, ADDRESSES6, ALLOWED4, ALLOWED6, DIRECT_PORTS4, DIRECT_PORTS6,
+    FLOW_HINTS4, FLOW_HINTS6, FLOW_KEYS4, FLOW_KEYS6, FLOWS4, FLOWS6, FRAGMENT_RING4, FRAGMENT_RING6, FRAGMENTS4,
+    FRAGMENTS6, PUBLICATIONS4, PUBLICATIONS6, SOURCES, SUBNETS4, SUBNETS6,
 };
 
 /// The maps of one family.
@@ -26,6 +27,8 @@ pub trait FamilyMaps: Family {
     fn is_allowed(rule: u32, source: Self::Address) -> bool;
     fn flow_keys() -> &'static HashMap<FlowKey<Self::Address>, FlowReference>;
     fn flows() -> &'static Array<Flow<Self::Address>>;
+    fn address_hints() -> &'static Array<Word>;
+    fn flow_hints() -> &'static Array<LongWord>;
     fn direct_ports() -> &'static HashMap<DirectPort<Self::Address>, u32>;
     fn source_of(source: &SourceAddress) -> Self::Address;
     fn fragments() -> &'static HashMap<FragmentKey<Self::Address>, FragmentPorts>;
@@ -68,6 +71,16 @@ impl FamilyMaps for V4 {
     #[inline(always)]
     fn flows() -> &'static Array<Flow<Ip4>> {
         &FLOWS4
+    }
+
+    #[inline(always)]
+    fn address_hints() -> &'static Array<Word> {
+        &ADDRESS_HINTS4
+    }
+
+    #[inline(always)]
+    fn flow_hints() -> &'static Array<LongWord> {
+        &FLOW_HINTS4
     }
 
     #[inline(always)]
@@ -173,6 +186,16 @@ impl FamilyMaps for V6 {
     #[inline(always)]
     fn flows() -> &'static Array<Flow<Ip6>> {
         &FLOWS6
+    }
+
+    #[inline(always)]
+    fn address_hints() -> &'static Array<Word> {
+        &ADDRESS_HINTS6
+    }
+
+    #[inline(always)]
+    fn flow_hints() -> &'static Array<LongWord> {
+        &FLOW_HINTS6
     }
 
     #[inline(always)]

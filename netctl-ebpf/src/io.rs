@@ -83,6 +83,11 @@ impl Packet for Frame<'_> {
     }
 
     #[inline(always)]
+    fn load_at<const OFFSET: usize, T: Pod>(&self) -> Option<T> {
+        self.load_constant::<OFFSET, T>()
+    }
+
+    #[inline(always)]
     fn length(&self) -> u32 {
         self.context.len()
     }

@@ -7,6 +7,7 @@
 mod apply;
 mod atomic;
 mod family_maps;
+mod hints;
 mod host_maps;
 mod io;
 mod maps;

@@ -8,10 +8,10 @@ use aya_ebpf::{
 use netctl_common::abi::{
     AddressKey, AllowedSource, Counter, CounterKey, DirectPort, Endpoint, Flow, FlowKey, FlowReference, FragmentKey,
     FragmentPorts, HeldPort, HostPeers, Ip4, Ip6, LongWord, Members, Publication, PublicationKey, Settings,
-    SourceAddress, Traffic,
+    SourceAddress, Traffic, Word,
     maps::{
-        ALLOWED_MAX, COUNTERS_MAX, ENDPOINTS_MAX, FLOWS_MAX, FRAGMENT_PART_SIZE, FRAGMENT_PARTS, HOST_ADDRESSES_MAX,
-        HOST_PEERS_MAX, INTERFACES_MAX, PUBLICATIONS_MAX, SUBNETS_MAX,
+        ALLOWED_MAX, COUNTERS_MAX, ENDPOINTS_MAX, FLOWS_MAX, FRAGMENT_PART_SIZE, FRAGMENT_PARTS, HINTS,
+        HOST_ADDRESSES_MAX, HOST_PEERS_MAX, INTERFACES_MAX, PUBLICATIONS_MAX, SUBNETS_MAX,
     },
 };
 
@@ -87,3 +87,15 @@ pub static HOST_PEERS: HashMap<u64, HostPeers> = HashMap::pinned(HOST_PEERS_MAX,
 pub static ALLOWED4: LpmTrie<AllowedSource<Ip4>, u32> = LpmTrie::pinned(ALLOWED_MAX, BPF_F_NO_PREALLOC);
 #[map]
 pub static ALLOWED6: LpmTrie<AllowedSource<[u32; 4]>, u32> = LpmTrie::pinned(ALLOWED_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static INTERFACE_HINTS: Array<Word> = Array::pinned(HINTS, 0);
+#[map]
+pub static ADDRESS_HINTS4: Array<Word> = Array::pinned(HINTS, 0);
+#[map]
+pub static ADDRESS_HINTS6: Array<Word> = Array::pinned(HINTS, 0);
+#[map]
+pub static FLOW_HINTS4: Array<LongWord> = Array::pinned(HINTS, 0);
+#[map]
+pub static FLOW_HINTS6: Array<LongWord> = Array::pinned(HINTS, 0);
+#[map]
+pub static HAIRPINS: Array<Word> = Array::pinned(ENDPOINTS_MAX, 0);

@@ -14,7 +14,7 @@ use aya_ebpf::{
 use netctl_common::{
     abi::{
         AddressKey, DirectPort, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, LongWord, Members,
-        Publication, PublicationKey, Settings, maps::FRAGMENT_PARTS, settings_flags,
+        Publication, PublicationKey, Settings, Word, maps::FRAGMENT_PARTS, settings_flags,
     },
     datapath::{NewFlow, Route, RouteQuery, Tables, route_kind},
     wire::transport::TCP,
@@ -23,23 +23,27 @@ use netctl_common::{
 use crate::{
     atomic,
     family_maps::FamilyMaps,
-    maps::{ENDPOINTS, ERRORS_TOLD, FLOW_COUNTS, FLOW_HANDS, FRAGMENT_HANDS, MEMBERS, NETWORK_SOURCES, SETTINGS},
+    hints,
+    maps::{
+        ENDPOINTS, ERRORS_TOLD, FLOW_COUNTS, FLOW_HANDS, FRAGMENT_HANDS, HAIRPINS, MEMBERS, NETWORK_SOURCES, SETTINGS,
+    },
 };
 
-/// The maps as the decision sees them, while one packet is decided on.
-pub struct Maps<'a, F> {
+/// The maps as the decision sees them, while one packet is decided on. With hints the usual packets find their way by array
+/// entries; rare ones do without, whose stages have no stack to spare.
+pub struct Maps<'a, F, const HINTED: bool = false> {
     context: &'a TcContext,
     family: PhantomData<F>,
 }
 
-impl<'a, F> Maps<'a, F> {
+impl<'a, F, const HINTED: bool> Maps<'a, F, HINTED> {
     #[inline(always)]
     pub fn new(context: &'a TcContext) -> Self {
         Self { context, family: PhantomData }
     }
 }
 
-impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
+impl<F: FamilyMaps, const HINTED: bool> Tables<F> for Maps<'_, F, HINTED> {
     #[inline(always)]
     fn settings(&self) -> Option<&Settings> {
         SETTINGS.get(0)
@@ -52,9 +56,7 @@ impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
 
     #[inline(always)]
     fn slot(&self, key: &AddressKey<F::Address>) -> Option<u32> {
-        // SAFETY: without preallocation an entry is freed after a grace period only; a slot's tenant is told by its
-        // generation.
-        unsafe { F::addresses().get(key).copied() }
+        if HINTED { hints::slot::<F>(key) } else { hints::slot_of_table::<F>(key) }
     }
 
     #[inline(always)]
@@ -64,7 +66,7 @@ impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
 
     #[inline(always)]
     fn publication(&self, key: &PublicationKey<F::Address>) -> Option<&Publication> {
-        // SAFETY: as for `slot`.
+        // SAFETY: without preallocation an entry is freed after a grace period only.
         unsafe { F::publications().get(key) }
     }
 
@@ -75,19 +77,19 @@ impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
 
     #[inline(always)]
     fn direct_port(&self, port: &DirectPort<F::Address>) -> Option<u32> {
-        // SAFETY: as for `slot`.
+        // SAFETY: as for a publication.
         unsafe { F::direct_ports().get(port).copied() }
     }
 
     #[inline(always)]
     fn members(&self, network: u32) -> Option<&Members> {
-        // SAFETY: as for `slot`.
+        // SAFETY: as for a publication.
         unsafe { MEMBERS.get(network) }
     }
 
     #[inline(always)]
     fn network_source(&self, network: u32) -> Option<F::Address> {
-        // SAFETY: as for `slot`.
+        // SAFETY: as for a publication.
         let source = F::source_of(unsafe { NETWORK_SOURCES.get(network) }?);
         if source == F::Address::default() { None } else { Some(source) }
     }
@@ -99,8 +101,7 @@ impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
 
     #[inline(always)]
     fn flow_reference(&self, key: &FlowKey<F::Address>) -> Option<FlowReference> {
-        // SAFETY: as for `slot`; a reused record is told by its version.
-        unsafe { F::flow_keys().get(key).copied() }
+        if HINTED { hints::flow::<F>(key) } else { hints::flow_of_table::<F>(key) }
     }
 
     #[inline(always)]
@@ -146,13 +147,18 @@ impl<F: FamilyMaps> Tables<F> for Maps<'_, F> {
     }
 
     #[inline(always)]
+    fn hairpin_mark(&self, slot: u32) -> Option<&Word> {
+        HAIRPINS.get(slot)
+    }
+
+    #[inline(always)]
     fn flow_count(&self, slot: u32) -> Option<&LongWord> {
         FLOW_COUNTS.get(slot)
     }
 
     #[inline(always)]
     fn fragment(&self, key: &FragmentKey<F::Address>) -> Option<FragmentPorts> {
-        // SAFETY: as for `slot`.
+        // SAFETY: as for a publication.
         unsafe { F::fragments().get(key).copied() }
     }
 

@@ -140,7 +140,6 @@ pub fn answer_or_drop<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdi
 
 #[inline(always)]
 fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Address>, length: u64) -> i32 {
-    const PACKET_HOST: u32 = 0;
     let ethertype = if F::IS_V6 { ethernet::TYPE_IPV6 } else { ethernet::TYPE_IPV4 };
     let header = Ethernet::new(verdict.destination_mac, verdict.source_mac, ethertype);
     if !frame.store(0, header) || !apply::apply::<F>(frame, &verdict.edit) {
@@ -152,6 +151,13 @@ fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Addre
         // SAFETY: the helper takes an interface index and a flag.
         return unsafe { bpf_redirect(verdict.ifindex, u64::from(BPF_F_INGRESS)) as i32 };
     }
+    hand_over(frame, hook, verdict.receiver, verdict.ifindex, length)
+}
+
+/// Delivers a packet that is addressed rightly to the container in slot `receiver`, behind `ifindex`.
+#[inline(always)]
+pub fn hand_over(frame: &Frame<'_>, hook: Hook, receiver: u32, ifindex: u32, length: u64) -> i32 {
+    const PACKET_HOST: u32 = 0;
     // The host's end took a neighbour's MAC for somebody else's.
     // SAFETY: the context is valid.
     unsafe {
@@ -161,9 +167,9 @@ fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Addre
         }
     }
     sent(hook, length);
-    received(verdict.receiver, length);
+    received(receiver, length);
     // SAFETY: the helper takes an interface index.
-    unsafe { bpf_redirect_peer(verdict.ifindex, 0) as i32 }
+    unsafe { bpf_redirect_peer(ifindex, 0) as i32 }
 }
 
 /// Counts a packet that an endpoint gets.

@@ -11,10 +11,6 @@ const SHORTEST: usize = 14;
 /// Fixtures that the kernel cannot be given, by description. None so far; a new one has to be named here.
 const TOO_SHORT: [&str; 0] = [];
 
-/// Instructions that the verifier went through when the figure was recorded (Linux 6.18), for each program.
-const VERIFIED: [(&str, Hook, u32); 2] =
-    [("container_egress", Hook::Container(1), 236_822), ("uplink_ingress", Hook::Uplink, 363_264)];
-
 #[test]
 fn every_fixture_holds_in_the_kernel() -> Result<()> {
     let host = KernelHost::new()?;
@@ -43,21 +39,6 @@ fn check(host: &KernelHost, fixture: &Fixture) -> Result<()> {
     // Who receives and what begins is known from the same fixture on the host.
     let expected = counters::expected(fixture.hook, &fixture.run(), fixture.packet.len() as u64);
     ensure!(moved == expected, "counters moved: {moved:?}\n     expected: {expected:?}");
-    Ok(())
-}
-
-#[test]
-fn programs_are_accepted_and_do_not_grow_unnoticed() -> Result<()> {
-    let host = KernelHost::new()?;
-    for (name, hook, recorded) in VERIFIED {
-        let size = host.program(hook).size()?;
-        println!("{name}: {size:?}");
-        ensure!(
-            size.verified <= recorded + recorded / 5,
-            "{name}: {} verified instructions, over a fifth more than the {recorded} recorded",
-            size.verified
-        );
-    }
     Ok(())
 }
 

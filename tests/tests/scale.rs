@@ -22,7 +22,7 @@ const FEW: usize = 10;
 const PORTS: usize = 10;
 
 /// How much longer a change may take beside a thousand containers than beside ten.
-const FLAT: f64 = 2.0;
+const FLAT: f64 = 3.0;
 
 /// What a list of a thousand containers may take.
 const LIST: Duration = Duration::from_millis(100);

@@ -9,6 +9,7 @@ mod project;
 mod setup;
 mod test;
 mod tidy;
+mod verified;
 mod vm;
 mod vm_run;
 mod vm_test;
@@ -36,7 +37,7 @@ enum Command {
     /// Run every test, the privileged ones included, and look for what they left behind
     Test,
     /// Load the data plane under each kernel that can be had
-    VmTest,
+    VmTest(vm_test::Options),
     /// Run a command in a throwaway virtual machine
     Vm(vm_run::Options),
     /// Build netctl and show it at work
@@ -60,7 +61,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check => check::run()?,
         Command::Tidy => tidy::run()?,
         Command::Test => return test::run(),
-        Command::VmTest => return vm_test::run(),
+        Command::VmTest(options) => return vm_test::run(&options),
         Command::Vm(options) => return vm_run::run(&options),
         Command::Demo => return demo::run(),
         Command::Bench(options) => bench::run(&options)?,

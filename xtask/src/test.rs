@@ -31,7 +31,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     let netctl = binary_under_test()?;
     let before = Snapshot::take()?;
     let mut totals = suites(&netctl)?;
-    totals += vm_test::load_everywhere(&netctl)?;
+    totals += vm_test::load_everywhere(&netctl, false)?;
     totals += residue_since(&before)?;
     println!("{totals}");
     Ok(totals.exit_code())

@@ -24,6 +24,12 @@ impl Scope {
         Self(protocol as u32)
     }
 
+    /// All of it, for a hash.
+    #[inline(always)]
+    pub const fn word(self) -> u32 {
+        self.0
+    }
+
     /// The IP protocol.
     #[inline(always)]
     pub const fn protocol(self) -> u8 {
@@ -92,6 +98,18 @@ impl FlowReference {
     #[inline(always)]
     pub const fn responder(index: u32, version: u32) -> Self {
         Self { index_and_direction: index << 1 | 1, version }
+    }
+
+    /// As one word, which can be written at once.
+    #[inline(always)]
+    pub const fn word(self) -> u64 {
+        self.index_and_direction as u64 | (self.version as u64) << 32
+    }
+
+    /// From [`FlowReference::word`].
+    #[inline(always)]
+    pub const fn from_word(word: u64) -> Self {
+        Self { index_and_direction: word as u32, version: (word >> 32) as u32 }
     }
 
     /// Index of the record.

@@ -17,6 +17,8 @@ pub const SUBNETS_MAX: u32 = 4096;
 pub const FRAGMENT_PARTS: u32 = 32;
 /// How many fragmented packets one part of the ring holds; a power of two.
 pub const FRAGMENT_PART_SIZE: u32 = 1024;
+/// How many places an array of hints has; a power of two.
+pub const HINTS: u32 = 65_536;
 /// How many verdict counters there are.
 pub const COUNTERS_MAX: u32 = 65_536;
 /// How many interfaces may have a slot or a source address.
@@ -48,8 +50,19 @@ pub mod stage {
     /// A container's packets whose flow's route has to be asked for anew.
     pub const CONTAINER_ROUTE: u32 = 6;
 
+    /// ICMP errors that a container sends.
+    pub const CONTAINER_ERROR: u32 = 7;
+
+    /// What a container sends, unless it is one of the commonest packets.
+    pub const CONTAINER_FOLLOW: u32 = 8;
+
+    /// The first packets of what an uplink brings to a published port.
+    pub const UPLINK_BEGIN: u32 = 9;
+    /// ICMP errors that come in on an uplink.
+    pub const UPLINK_ERROR: u32 = 10;
+
     /// Each program with its place.
-    pub const ALL: [(u32, &str); 7] = [
+    pub const ALL: [(u32, &str); 11] = [
         (CONTAINER_FRAGMENT, "container_fragment"),
         (UPLINK_FRAGMENT, "uplink_fragment"),
         (CONTAINER_GROUP, "container_group"),
@@ -57,6 +70,10 @@ pub mod stage {
         (UPLINK_DIRECT, "uplink_direct"),
         (CONTAINER_BEGIN, "container_begin"),
         (CONTAINER_ROUTE, "container_route"),
+        (CONTAINER_ERROR, "container_error"),
+        (CONTAINER_FOLLOW, "container_follow"),
+        (UPLINK_BEGIN, "uplink_begin"),
+        (UPLINK_ERROR, "uplink_error"),
     ];
 }
 
@@ -133,8 +150,21 @@ pub const ALLOWED4: &str = "ALLOWED4";
 /// Rule and prefix of source addresses to 1.
 pub const ALLOWED6: &str = "ALLOWED6";
 
+/// Interface index, modulo the array's size, to the slot that was found for it last.
+pub const INTERFACE_HINTS: &str = "INTERFACE_HINTS";
+/// Hash of a network and an address to the slot that was found for it last.
+pub const ADDRESS_HINTS4: &str = "ADDRESS_HINTS4";
+/// Hash of a network and an address to the slot that was found for it last.
+pub const ADDRESS_HINTS6: &str = "ADDRESS_HINTS6";
+/// Hash of a tuple to the flow that was found for it last.
+pub const FLOW_HINTS4: &str = "FLOW_HINTS4";
+/// Hash of a tuple to the flow that was found for it last.
+pub const FLOW_HINTS6: &str = "FLOW_HINTS6";
+/// Slot to whether neighbours have come to its published ports by the host's address.
+pub const HAIRPINS: &str = "HAIRPINS";
+
 /// Every map, in the order of creation.
-pub const ALL: [&str; 35] = [
+pub const ALL: [&str; 41] = [
     SETTINGS,
     ENDPOINTS,
     INTERFACES,
@@ -170,4 +200,10 @@ pub const ALL: [&str; 35] = [
     STAGES,
     ALLOWED4,
     ALLOWED6,
+    INTERFACE_HINTS,
+    ADDRESS_HINTS4,
+    ADDRESS_HINTS6,
+    FLOW_HINTS4,
+    FLOW_HINTS6,
+    HAIRPINS,
 ];

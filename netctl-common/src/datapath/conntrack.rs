@@ -2,13 +2,23 @@
 //! expired. No process takes part.
 
 use super::family::Family;
-use super::lifetime::{closing, has_expired, tcp_seen};
+use super::lifetime::{closing, has_expired, may_go, tcp_seen};
 use super::tables::{NewFlow, Route, Tables};
 use crate::abi::{Be16, End, Flow, FlowKey, FlowReference, OUTSIDE, Reason, Settings, flow_state};
 use crate::wire::transport::{ACK, FIN, RST, SYN, TCP, UDP};
 
 /// How many records a packet looks at before it gives up.
 const PROBES: u32 = 16;
+
+/// An odd number whose multiples spread over all bits: 2^64 divided by the golden ratio.
+pub const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// For how many seconds of silence a connection that both sides have ended keeps its record from those that need one: as
+/// long as lost last segments may be sent again.
+const RECORD_PATIENCE: u32 = 10;
+
+/// For how long it keeps its port from those that have found no other.
+const PORT_PATIENCE: u32 = 0;
 
 /// A live flow and the direction of the packet that found it.
 #[derive(Clone, Copy)]
@@ -128,7 +138,7 @@ pub fn begin<F: Family, T: Tables<F>>(
     }
     // What is left of an expired flow with this tuple goes first, and frees the ports on both sides.
     if let Some(stale) = tables.flow_reference(&new.original)
-        && !evict(tables, stale, now)
+        && !evict(tables, stale, now, RECORD_PATIENCE)
     {
         return Begun::refused(Reason::PortsExhausted);
     }
@@ -191,7 +201,7 @@ impl Begun {
     }
 }
 
-/// How many ports are tried; whoever holds the last one has to go if it has expired.
+/// How many ports are tried; whoever holds the last one has to go if it may.
 const PORT_TRIES: u32 = 6;
 
 #[inline(always)]
@@ -208,7 +218,8 @@ fn lock_ports<F: Family, T: Tables<F>>(
     }
     let protocol = new.translated.scope.protocol();
     let may_clash = ports == PortChoice::Masquerade && (protocol == TCP || protocol == UDP);
-    let mut candidate = tables.random();
+    let mut candidate = usual_port::<F>(new);
+    let mut next = tables.random();
     let tries = if ports == PortChoice::Keep { 0 } else { PORT_TRIES };
     for _ in 0..tries {
         let offset = (candidate as u16) & settings.port_mask;
@@ -217,8 +228,9 @@ fn lock_ports<F: Family, T: Tables<F>>(
         if !(may_clash && tables.host_socket(&answer)) && tables.insert_flow_key(&answer, reference) {
             return true;
         }
+        candidate = next;
         // An odd stride visits every port of the range, whose size is a power of two.
-        candidate = candidate.wrapping_add(0x9e37);
+        next = next.wrapping_add(0x9e37);
     }
     let answer = new.translated.reversed();
     let Some(holder) = tables.flow_reference(&answer) else {
@@ -227,7 +239,16 @@ fn lock_ports<F: Family, T: Tables<F>>(
     if may_clash && tables.host_socket(&answer) {
         return false;
     }
-    evict(tables, holder, now) && tables.insert_flow_key(&answer, reference)
+    evict(tables, holder, now, PORT_PATIENCE) && tables.insert_flow_key(&answer, reference)
+}
+
+/// The port that is tried first: the same for a client's port each time, so that a peer that remembers the last connection
+/// from there takes the next one for the same client's (its timestamps rise; RFC 6191). Ports that differ in more than the
+/// lowest bit differ here where the range is large enough: Linux gives connections even ports first.
+#[inline(always)]
+fn usual_port<F: Family>(new: &NewFlow<F::Address>) -> u32 {
+    let port = u32::from(new.original.source_port.get());
+    (port >> 1 | port << 15).wrapping_add((F::fold(new.original.source).wrapping_mul(SPREAD) >> 32) as u32)
 }
 
 /// Ends a live flow, whose next packet begins another.
@@ -239,13 +260,13 @@ pub fn end<F: Family, T: Tables<F>>(tables: &T, found: &Found<'_, F::Address>) {
     }
 }
 
-/// Removes an expired flow and frees its record; whether it did.
+/// Removes a flow that may go and frees its record; whether it did.
 #[inline(always)]
-fn evict<F: Family, T: Tables<F>>(tables: &T, reference: FlowReference, now: u32) -> bool {
+fn evict<F: Family, T: Tables<F>>(tables: &T, reference: FlowReference, now: u32, patience: u32) -> bool {
     let Some(flow) = tables.flow(reference.index()) else {
         return false;
     };
-    if flow.state.version.load() != reference.version || !reclaim(tables, flow, now) {
+    if flow.state.version.load() != reference.version || !reclaim(tables, flow, now, patience) {
         return false;
     }
     flow.state.claim.store(flow_state::FREE);
@@ -267,7 +288,7 @@ fn claim<'a, F: Family, T: Tables<F>>(
         if claim.load() == flow_state::FREE && T::exchange(claim, flow_state::FREE, flow_state::BUSY) {
             return Some((index, flow));
         }
-        if reclaim(tables, flow, now) {
+        if reclaim(tables, flow, now, RECORD_PATIENCE) {
             return Some((index, flow));
         }
     }
@@ -281,7 +302,7 @@ fn sweep<F: Family, T: Tables<F>>(tables: &T, settings: &Settings, now: u32) {
     let mut candidate = tables.random();
     for _ in 0..PROBES {
         if let Some(flow) = tables.flow(candidate & settings.flow_mask)
-            && reclaim(tables, flow, now)
+            && reclaim(tables, flow, now, RECORD_PATIENCE)
         {
             flow.state.claim.store(flow_state::FREE);
         }
@@ -290,16 +311,16 @@ fn sweep<F: Family, T: Tables<F>>(tables: &T, settings: &Settings, now: u32) {
     }
 }
 
-/// Takes the record of a flow that has expired or lost an end, removes its keys and leaves it marked busy; whether it did.
+/// Takes the record of a flow that may go or has lost an end, removes its keys and leaves it marked busy; whether it did.
 #[inline(always)]
-fn reclaim<F: Family, T: Tables<F>>(tables: &T, flow: &Flow<F::Address>, now: u32) -> bool {
+fn reclaim<F: Family, T: Tables<F>>(tables: &T, flow: &Flow<F::Address>, now: u32, patience: u32) -> bool {
     let state = &flow.state;
     if state.claim.load() != flow_state::LIVE {
         return false;
     }
     let protocol = flow.original.scope.protocol();
     let ends_live = is_present(tables, flow.initiator) && is_present(tables, flow.responder);
-    if ends_live && !has_expired(state, protocol, now) {
+    if ends_live && !may_go(state, protocol, now, patience) {
         return false;
     }
     if !T::exchange(&state.claim, flow_state::LIVE, flow_state::BUSY) {

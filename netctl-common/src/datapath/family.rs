@@ -2,9 +2,9 @@
 
 use core::hash::Hash;
 
-use super::packet::{Packet, Parsed, SOUND, parse_transport, shape};
-use crate::abi::{Be16, Endpoint, Ip4, Ip6, Reason, endpoint_flags};
-use crate::wire::{checksum, icmp, ipv4::Ipv4, ipv6, ipv6::Ipv6};
+use super::packet::{Packet, Parsed, parse_transport, shape};
+use crate::abi::{Be16, Endpoint, Reason};
+use crate::wire::icmp;
 
 /// IPv4 or IPv6.
 pub trait Family: Copy + 'static {
@@ -32,6 +32,11 @@ pub trait Family: Copy + 'static {
 
     /// Reads the headers from `offset` on.
     fn parse<P: Packet>(packet: &P, offset: u32) -> Parsed<Self::Address>;
+    /// Reads the headers behind Ethernet's of the commonest packets only: TCP or UDP right behind an IP header without
+    /// options, and whole. Nothing of a packet that is different, or faulty.
+    fn parse_plain<P: Packet>(packet: &P) -> Option<Parsed<Self::Address>>;
+    /// The destination, where Ethernet's header is the only one before the IP header.
+    fn plain_destination<P: Packet>(packet: &P) -> Option<Self::Address>;
     /// Reads the header that an ICMP error quotes at `offset`: eight bytes behind it are all that is
     /// sure to be there. An IPv6 packet with extension headers is not followed.
     fn parse_quoted<P: Packet>(packet: &P, offset: u32) -> Parsed<Self::Address>;
@@ -49,6 +54,8 @@ pub trait Family: Copy + 'static {
     fn leaves_interface(group: Self::Address) -> bool;
     /// An address that must never arrive on an uplink.
     fn is_loopback(address: Self::Address) -> bool;
+    /// The address as one word, for a hash.
+    fn fold(address: Self::Address) -> u64;
     /// What a checksum changes by when one address replaces another.
     fn delta(old: Self::Address, new: Self::Address) -> u32;
     /// The kind of an ICMP message.
@@ -78,298 +85,12 @@ pub struct V4;
 #[derive(Clone, Copy, Debug)]
 pub struct V6;
 
-impl Family for V4 {
-    type Address = Ip4;
-
-    const ICMP: u8 = icmp::ICMP4;
-    const IS_V6: bool = false;
-    const AF: u8 = 2;
-    const KEEPS_SOURCE: u32 = endpoint_flags::KEEPS_SOURCE4;
-    const OPEN: u32 = endpoint_flags::OPEN4;
-    const HOSTLESS: u32 = endpoint_flags::HOSTLESS4;
-    const TIME_EXCEEDED: (u8, u8) = (11, 0);
-    const TOO_BIG: (u8, u8) = (3, 4);
-    const DHCP_CLIENT: Be16 = Be16::new(68);
-
-    #[inline(always)]
-    fn parse<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip4> {
-        let parsed = header4(packet, offset);
-        if parsed.fault == SOUND { parse_transport::<Self, P>(packet, parsed) } else { parsed }
-    }
-
-    #[inline(always)]
-    fn parse_quoted<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip4> {
-        let parsed = header4(packet, offset);
-        if parsed.fault == SOUND { parse_quoted_ports::<Self, P>(packet, parsed) } else { parsed }
-    }
-
-    #[inline(always)]
-    fn address(endpoint: &Endpoint) -> Ip4 {
-        endpoint.address4
-    }
-
-    #[inline(always)]
-    fn gateway(endpoint: &Endpoint) -> Ip4 {
-        endpoint.gateway4
-    }
-
-    #[inline(always)]
-    fn in_subnet(endpoint: &Endpoint, address: Ip4) -> bool {
-        (address.raw() ^ endpoint.address4.raw()) & endpoint.mask4.raw() == 0
-    }
-
-    #[inline(always)]
-    fn may_send_from(endpoint: &Endpoint, address: Ip4) -> bool {
-        address == endpoint.address4 && address.raw() != 0
-    }
-
-    #[inline(always)]
-    fn is_multicast(endpoint: &Endpoint, address: Ip4) -> bool {
-        let first = address.number() >> 24;
-        let host_bits = !endpoint.mask4.raw();
-        first >= 224
-            || first == 0
-            || (Self::in_subnet(endpoint, address) && address.raw() & host_bits == host_bits && has_broadcast(endpoint))
-    }
-
-    #[inline(always)]
-    fn leaves_interface(group: Ip4) -> bool {
-        group.number() >> 24 != 0
-    }
-
-    #[inline(always)]
-    fn is_loopback(address: Ip4) -> bool {
-        address.number() >> 24 == 127
-    }
-
-    #[inline(always)]
-    fn delta(old: Ip4, new: Ip4) -> u32 {
-        checksum::delta_ip4(old, new)
-    }
-
-    #[inline(always)]
-    fn message(kind: u8) -> icmp::Message {
-        icmp::message4(kind)
-    }
-
-    #[inline(always)]
-    fn part<P: Packet>(packet: &P, parsed: &Parsed<Ip4>) -> Option<Part> {
-        let header = packet.load::<Ipv4>(parsed.network_offset)?;
-        Some(Part {
-            identification: u32::from(header.identification.raw()),
-            offset: header.fragment.get() & 0x1fff,
-            is_last: header.fragment.get() & 0x2000 == 0,
-            end: parsed.network_offset + u32::from(header.total_length.get()),
-        })
-    }
-}
-
-/// Whether the last address of the subnet is for all: not where it has two addresses, or one (RFC 3021).
+/// Reads what an ICMP error quotes behind the IP header.
 #[inline(always)]
-fn has_broadcast(endpoint: &Endpoint) -> bool {
-    !endpoint.mask4.number() > 1
-}
-
-#[inline(always)]
-fn header4<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip4> {
-    let Some(header) = packet.load::<Ipv4>(offset) else {
-        return Parsed::faulty(Reason::Malformed);
-    };
-    let Some(length) = header.header_length() else {
-        return Parsed::faulty(Reason::Malformed);
-    };
-    let fragment = if header.is_fragment() { shape::FRAGMENT } else { 0 };
-    let later = if header.is_later_fragment() { shape::LATER_FRAGMENT } else { 0 };
-    let whole = if header.fragment.raw() & Be16::new(0x4000).raw() != 0 { shape::DONT_FRAGMENT } else { 0 };
-    Parsed {
-        source: header.source,
-        destination: header.destination,
-        network_offset: offset,
-        transport_offset: offset + length,
-        shape: fragment | later | whole,
-        fault: SOUND,
-        header_checksum: header.checksum,
-        source_port: Be16::from_raw(0),
-        destination_port: Be16::from_raw(0),
-        protocol: header.protocol,
-        hops: header.ttl,
-        tcp_flags: 0,
-        icmp_kind: 0,
-        transport_length: 0,
-        fragment_header: 0,
-        reserved: [0; 2],
-    }
-}
-
-impl Family for V6 {
-    type Address = Ip6;
-
-    const ICMP: u8 = icmp::ICMP6;
-    const IS_V6: bool = true;
-    const AF: u8 = 10;
-    const KEEPS_SOURCE: u32 = endpoint_flags::KEEPS_SOURCE6;
-    const OPEN: u32 = endpoint_flags::OPEN6;
-    const HOSTLESS: u32 = endpoint_flags::HOSTLESS6;
-    const TIME_EXCEEDED: (u8, u8) = (3, 0);
-    const TOO_BIG: (u8, u8) = (2, 0);
-    const DHCP_CLIENT: Be16 = Be16::new(546);
-
-    #[inline(always)]
-    fn parse<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip6> {
-        let parsed = header6(packet, offset);
-        if parsed.fault != SOUND {
-            return parsed;
-        }
-        let parsed = walk_extensions(packet, parsed);
-        if parsed.fault == SOUND { parse_transport::<Self, P>(packet, parsed) } else { parsed }
-    }
-
-    #[inline(always)]
-    fn parse_quoted<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip6> {
-        let parsed = header6(packet, offset);
-        if parsed.fault == SOUND { parse_quoted_ports::<Self, P>(packet, parsed) } else { parsed }
-    }
-
-    #[inline(always)]
-    fn address(endpoint: &Endpoint) -> Ip6 {
-        endpoint.address6
-    }
-
-    #[inline(always)]
-    fn gateway(endpoint: &Endpoint) -> Ip6 {
-        endpoint.gateway6
-    }
-
-    #[inline(always)]
-    fn in_subnet(endpoint: &Endpoint, address: Ip6) -> bool {
-        let (own, mask) = (endpoint.address6, endpoint.mask6);
-        let of_network =
-            (address.high() ^ own.high()) & mask.high() == 0 && (address.low() ^ own.low()) & mask.low() == 0;
-        of_network || address.is_link_local()
-    }
-
-    #[inline(always)]
-    fn may_send_from(endpoint: &Endpoint, address: Ip6) -> bool {
-        endpoint.flags & endpoint_flags::IPV6 != 0
-            && (address == endpoint.address6 || address == endpoint.link_local)
-            && address != Ip6::default()
-    }
-
-    #[inline(always)]
-    fn is_multicast(_: &Endpoint, address: Ip6) -> bool {
-        address.first_byte() == 0xff || address == Ip6::from_raw(0, 0)
-    }
-
-    #[inline(always)]
-    fn leaves_interface(group: Ip6) -> bool {
-        // Scopes below 2 stay on the interface (RFC 4291, section 2.7).
-        let scope = u64::from_be(group.high()) >> 48 & 15;
-        group.first_byte() == 0xff && scope >= 2
-    }
-
-    #[inline(always)]
-    fn is_loopback(address: Ip6) -> bool {
-        address == Ip6::from_raw(0, 1_u64.to_be())
-    }
-
-    #[inline(always)]
-    fn delta(old: Ip6, new: Ip6) -> u32 {
-        checksum::delta_ip6(old, new)
-    }
-
-    #[inline(always)]
-    fn message(kind: u8) -> icmp::Message {
-        icmp::message6(kind)
-    }
-
-    #[inline(always)]
-    fn part<P: Packet>(packet: &P, parsed: &Parsed<Ip6>) -> Option<Part> {
-        let header = packet.load::<Ipv6>(parsed.network_offset)?;
-        let fragment = packet.load::<ipv6::Extension>(u32::from(parsed.fragment_header))?;
-        Some(Part {
-            identification: fragment.identification,
-            offset: fragment.fragment.get() >> 3,
-            is_last: fragment.fragment.get() & 1 == 0,
-            end: parsed.network_offset + ipv6::LENGTH + u32::from(header.payload_length.get()),
-        })
-    }
-}
-
-/// How many extension headers are walked.
-const EXTENSIONS: u32 = 6;
-
-/// How far behind the start of the packet the walk goes; the programs' offsets stay below 256.
-const EXTENSIONS_END: u32 = 160;
-
-#[inline(always)]
-fn header6<P: Packet>(packet: &P, offset: u32) -> Parsed<Ip6> {
-    let Some(header) = packet.load::<Ipv6>(offset) else {
-        return Parsed::faulty(Reason::Malformed);
-    };
-    if !header.is_version_6() {
-        return Parsed::faulty(Reason::Malformed);
-    }
-    Parsed {
-        source: header.source(),
-        destination: header.destination(),
-        network_offset: offset,
-        transport_offset: offset + ipv6::LENGTH,
-        shape: shape::DONT_FRAGMENT,
-        fault: SOUND,
-        header_checksum: Be16::from_raw(0),
-        source_port: Be16::from_raw(0),
-        destination_port: Be16::from_raw(0),
-        protocol: header.next_header,
-        hops: header.hop_limit,
-        tcp_flags: 0,
-        icmp_kind: 0,
-        transport_length: 0,
-        fragment_header: 0,
-        reserved: [0; 2],
-    }
-}
-
-#[inline(always)]
-fn walk_extensions<P: Packet>(packet: &P, mut parsed: Parsed<Ip6>) -> Parsed<Ip6> {
-    for _ in 0..EXTENSIONS {
-        let kind = parsed.protocol;
-        let is_fragment = kind == ipv6::extension::FRAGMENT;
-        if !is_fragment
-            && kind != ipv6::extension::HOP_BY_HOP
-            && kind != ipv6::extension::ROUTING
-            && kind != ipv6::extension::DESTINATION
-        {
-            return parsed;
-        }
-        let Some(extension) = packet.load::<ipv6::Extension>(parsed.transport_offset) else {
-            parsed.fault = Reason::Malformed as u16;
-            return parsed;
-        };
-        parsed.protocol = extension.next_header;
-        if is_fragment {
-            // A whole packet may have the header, too (RFC 6946).
-            if extension.is_part() {
-                parsed.shape |= shape::FRAGMENT;
-            }
-            parsed.fragment_header = parsed.transport_offset as u8;
-            parsed.transport_offset += 8;
-            if extension.is_later_fragment() {
-                parsed.shape |= shape::LATER_FRAGMENT;
-                return parsed;
-            }
-        } else {
-            parsed.transport_offset += extension.length();
-        }
-        if parsed.transport_offset > EXTENSIONS_END {
-            break;
-        }
-    }
-    parsed.fault = Reason::ExtensionHeaders as u16;
-    parsed
-}
-
-#[inline(always)]
-fn parse_quoted_ports<F: Family, P: Packet>(packet: &P, mut quoted: Parsed<F::Address>) -> Parsed<F::Address> {
+pub(super) fn parse_quoted_ports<F: Family, P: Packet>(
+    packet: &P,
+    mut quoted: Parsed<F::Address>,
+) -> Parsed<F::Address> {
     use crate::wire::transport::{Ports, TCP, UDP};
     if quoted.is(shape::LATER_FRAGMENT) {
         quoted.fault = Reason::IcmpUnrelated as u16;

@@ -73,7 +73,7 @@ pub fn container<F: Family, P: Packet, T: Tables<F>>(
     {
         return as_part(pipeline::follow(packet, tables, &found, parsed, now), is_later);
     }
-    if pipeline::is_neighbour::<F>(sender.endpoint, parsed) {
+    if pipeline::is_neighbour::<F>(sender.endpoint, parsed.destination) {
         return super::local::deliver(tables, sender.endpoint, parsed);
     }
     Verdict::stage(action::BEGIN)

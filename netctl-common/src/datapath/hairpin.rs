@@ -9,6 +9,13 @@ use super::tables::{NewFlow, Tables};
 use super::{pipeline::Sender, policy};
 use crate::abi::{End, Endpoint, Publication, Reason, Scope, Settings, endpoint_flags};
 
+/// Whether what the sender tells its neighbours may be the answer to a translated flow.
+#[inline(always)]
+pub fn is_marked<F: Family, T: Tables<F>>(tables: &T, sender: &Sender<'_>) -> bool {
+    sender.endpoint.flags & endpoint_flags::PUBLISHED != 0
+        && tables.hairpin_mark(sender.slot).is_none_or(|mark| mark.load() != 0)
+}
+
 /// Begins the flow of a client that is a container.
 #[inline(always)]
 pub fn begin<F: Family, T: Tables<F>>(
@@ -33,6 +40,13 @@ pub fn begin<F: Family, T: Tables<F>>(
     let itself = publication.slot == sender.slot;
     if !itself && !publish::is_allowed(tables, publication, parsed.source) {
         return Begun::refused(Reason::SourceNotAllowed);
+    }
+    // Before the flow: an answer must not be quicker than the mark.
+    if sender.endpoint.network == server.network
+        && let Some(mark) = tables.hairpin_mark(publication.slot)
+        && mark.load() == 0
+    {
+        mark.store(1);
     }
     let client = if itself { F::gateway(sender.endpoint) } else { parsed.source };
     let flow = NewFlow {

@@ -39,12 +39,25 @@ pub fn closing(bits: u32) -> bool {
 /// Whether the flow has been silent for too long.
 #[inline(always)]
 pub fn has_expired(state: &FlowState, protocol: u8, now: u32) -> bool {
-    let initiator = state.initiator_seen.load();
-    let responder = state.responder_seen.load();
+    let answered = state.responder_seen.load() != 0;
+    silence(state, now) > lifetime(protocol, state.tcp.load(), answered)
+}
+
+/// Whether the flow may make room for another: it has expired, or it is a connection at its end that has been silent for
+/// `patience` seconds. So does nf_nat with connections in TIME_WAIT whose port it needs (Linux 6.8).
+#[inline(always)]
+pub fn may_go(state: &FlowState, protocol: u8, now: u32, patience: u32) -> bool {
+    has_expired(state, protocol, now)
+        || (protocol == TCP && closing(state.tcp.load()) && silence(state, now) >= patience)
+}
+
+/// For how many seconds nobody was heard. A clock that another CPU has read later is not an age.
+#[inline(always)]
+fn silence(state: &FlowState, now: u32) -> u32 {
+    let (initiator, responder) = (state.initiator_seen.load(), state.responder_seen.load());
     let last = if (initiator.wrapping_sub(responder) as i32) > 0 { initiator } else { responder };
     let silent = now.wrapping_sub(last);
-    // A clock that another CPU has read later is not an age.
-    (silent as i32) > 0 && silent > lifetime(protocol, state.tcp.load(), responder != 0)
+    if (silent as i32) > 0 { silent } else { 0 }
 }
 
 /// For how many seconds of silence a flow is kept.

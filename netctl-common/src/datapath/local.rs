@@ -14,18 +14,31 @@ pub fn deliver<F: Family, T: Tables<F>>(
     sender: &Endpoint,
     parsed: &Parsed<F::Address>,
 ) -> Verdict<F::Address> {
-    let key = AddressKey { address: parsed.destination, network: sender.network, reserved: 0 };
+    match receiver(tables, sender, parsed.destination) {
+        Ok((slot, receiver)) => Verdict::deliver(Reason::Local, slot, receiver, sender.mac, Edit::none()),
+        Err(reason) => Verdict::drop(reason),
+    }
+}
+
+/// The slot and the endpoint that a packet of the sender's for an address of its network goes to.
+#[inline(always)]
+pub fn receiver<'a, F: Family, T: Tables<F>>(
+    tables: &'a T,
+    sender: &Endpoint,
+    address: F::Address,
+) -> Result<(u32, &'a Endpoint), Reason> {
+    let key = AddressKey { address, network: sender.network, reserved: 0 };
     let Some(slot) = tables.slot(&key) else {
-        return Verdict::drop(Reason::NoSuchEndpoint);
+        return Err(Reason::NoSuchEndpoint);
     };
     let Some(receiver) = tables.endpoint(slot) else {
-        return Verdict::drop(Reason::NoSuchEndpoint);
+        return Err(Reason::NoSuchEndpoint);
     };
     if receiver.flags & endpoint_flags::LIVE == 0 || receiver.network != sender.network {
-        return Verdict::drop(Reason::NoSuchEndpoint);
+        return Err(Reason::NoSuchEndpoint);
     }
     if sender.flags & endpoint_flags::ISOLATED != 0 {
-        return Verdict::drop(Reason::IccDisabled);
+        return Err(Reason::IccDisabled);
     }
-    Verdict::deliver(Reason::Local, slot, receiver, sender.mac, Edit::none())
+    Ok((slot, receiver))
 }

@@ -9,6 +9,12 @@ pub trait Packet {
     /// The header at `offset` bytes from the start, `None` if the packet is shorter. Offsets are below 256.
     fn load<T: Pod>(&self, offset: u32) -> Option<T>;
 
+    /// The header at an offset that is known when the program is compiled.
+    #[inline(always)]
+    fn load_at<const OFFSET: usize, T: Pod>(&self) -> Option<T> {
+        self.load(OFFSET as u32)
+    }
+
     /// Length of the whole packet in bytes, from the Ethernet header on.
     fn length(&self) -> u32;
 

@@ -40,8 +40,8 @@ pub fn container_egress<F: Family, P: Packet, T: Tables<F>>(
     if objection != SOUND {
         return Verdict::drop_numbered(objection);
     }
-    let to_neighbour = is_neighbour::<F>(endpoint, parsed);
-    if to_neighbour && endpoint.flags & endpoint_flags::PUBLISHED == 0 {
+    let to_neighbour = is_neighbour::<F>(endpoint, parsed.destination);
+    if to_neighbour && !hairpin::is_marked(tables, sender) {
         return local::deliver(tables, endpoint, parsed);
     }
     let Some(settings) = tables.settings() else {
@@ -64,9 +64,30 @@ pub fn container_egress<F: Family, P: Packet, T: Tables<F>>(
     if to_neighbour { local::deliver(tables, endpoint, parsed) } else { Verdict::stage(action::BEGIN) }
 }
 
+/// Who gets the packet, if it is one of the commonest: [`container_egress`] would deliver it to that neighbour, untranslated.
+/// Nothing of any other packet. A program that asks this first finds the way by a few branches.
 #[inline(always)]
-pub(super) fn is_neighbour<F: Family>(endpoint: &Endpoint, parsed: &Parsed<F::Address>) -> bool {
-    parsed.destination != F::gateway(endpoint) && F::in_subnet(endpoint, parsed.destination)
+pub fn neighbour<'a, F: Family, P: Packet, T: Tables<F>>(
+    packet: &P,
+    tables: &'a T,
+    sender: &Sender<'_>,
+    source_mac: Mac,
+) -> Option<(u32, &'a Endpoint)> {
+    let endpoint = sender.endpoint;
+    // What is for others has the least to do here.
+    if !is_neighbour::<F>(endpoint, F::plain_destination(packet)?) {
+        return None;
+    }
+    let parsed = F::parse_plain(packet)?;
+    let is_usual = endpoint.flags & endpoint_flags::RESOLVER == 0
+        && policy::objection::<F>(endpoint, source_mac, &parsed) == SOUND
+        && !hairpin::is_marked(tables, sender);
+    if is_usual { local::receiver(tables, endpoint, parsed.destination).ok() } else { None }
+}
+
+#[inline(always)]
+pub(super) fn is_neighbour<F: Family>(endpoint: &Endpoint, address: F::Address) -> bool {
+    address != F::gateway(endpoint) && F::in_subnet(endpoint, address)
 }
 
 /// The verdict on an IP packet that comes in on an uplink; [`uplink_begin`] and [`uplink_error`] decide what it leaves to
@@ -313,7 +334,7 @@ pub fn container_error<F: Family, P: Packet, T: Tables<F>>(
         let ifindex = found.flow.state.route_ifindex.load();
         return Verdict::forward(Reason::IcmpError, ifindex, found.flow.next_hop, edit);
     }
-    if is_neighbour::<F>(sender.endpoint, parsed) {
+    if is_neighbour::<F>(sender.endpoint, parsed.destination) {
         return local::deliver(tables, sender.endpoint, parsed);
     }
     if publish::is_host_address(tables, sender.endpoint, parsed) {

@@ -3,7 +3,7 @@
 use super::family::Family;
 use crate::abi::{
     AddressKey, DirectPort, End, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, LongWord, Members,
-    Publication, PublicationKey, Settings,
+    Publication, PublicationKey, Settings, Word,
 };
 
 /// The tuples and ends of a flow that is about to begin.
@@ -100,6 +100,9 @@ pub trait Tables<F: Family> {
     fn set_next_hop(&self, index: u32, next_hop: F::Address);
     /// The index at which the search for a record goes on, ever rising.
     fn advance_hand(&self) -> u32;
+    /// Set once a neighbour has come to the slot's published ports by the host's address: answers to neighbours may belong
+    /// to translated flows from then on.
+    fn hairpin_mark(&self, slot: u32) -> Option<&Word>;
     /// How many flows the slot holds.
     fn flow_count(&self, slot: u32) -> Option<&LongWord>;
 

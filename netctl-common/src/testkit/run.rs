@@ -167,7 +167,11 @@ fn container_stage<F: TestFamily>(
     parsed: &Parsed<F::Address>,
 ) -> Verdict<F::Address> {
     match stage {
-        Stage::First => pipeline::container_egress(packet, tables, sender, source_mac, parsed),
+        Stage::First => {
+            let verdict = pipeline::container_egress(packet, tables, sender, source_mac, parsed);
+            assert_agreement(packet, tables, sender, source_mac, &verdict);
+            verdict
+        }
         Stage::Note => noted(fragment::note(packet, tables, sender.endpoint.network, parsed)),
         Stage::Fragment => fragment::container(packet, tables, sender, &mut parsed.clone()),
         Stage::Begin => pipeline::container_begin(tables, sender, parsed),
@@ -178,6 +182,22 @@ fn container_stage<F: TestFamily>(
         Stage::Refuse => refusal::container(packet, tables, sender, parsed),
         Stage::Neighbour => panic!("only IPv6 has neighbour discovery"),
         Stage::Direct => panic!("no container's packet comes from outside"),
+    }
+}
+
+/// The short way to a neighbour gives what the long one gives, whatever the packet.
+fn assert_agreement<F: TestFamily>(
+    packet: &Bytes,
+    tables: &MemoryTables<F>,
+    sender: &Sender<'_>,
+    source_mac: Mac,
+    verdict: &Verdict<F::Address>,
+) {
+    if let Some((slot, receiver)) = pipeline::neighbour(packet, tables, sender, source_mac) {
+        let short = (action::DELIVER, Reason::Local as u16, slot, receiver.ifindex, 0);
+        let long = (verdict.action, verdict.reason, verdict.receiver, verdict.ifindex, verdict.edit.flags);
+        assert_eq!(short, long, "the short way to a neighbour differs from the long one");
+        assert_eq!((receiver.mac, source_mac), (verdict.destination_mac, verdict.source_mac));
     }
 }
 

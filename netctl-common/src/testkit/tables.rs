@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::world::{RouteEntry, World};
 use crate::abi::{
     AddressKey, DirectPort, Endpoint, Flow, FlowKey, FlowReference, FragmentKey, FragmentPorts, Ip4, Ip6, LongWord,
-    Members, Publication, PublicationKey, Settings, SourceAddress,
+    Members, Publication, PublicationKey, Settings, SourceAddress, Word,
 };
 use crate::datapath::{Family, NewFlow, Route, RouteQuery, Tables, V4, V6, route_kind};
 
@@ -21,6 +21,8 @@ pub struct Shared {
     pub random: Cell<u32>,
     /// How many flows each slot holds.
     pub counts: Vec<LongWord>,
+    /// Which slots neighbours have come to by the host's address.
+    pub hairpins: Vec<Word>,
     /// When each slot was told of errors, and how many.
     pub errors_told: Vec<LongWord>,
 }
@@ -119,7 +121,8 @@ impl Shared {
     pub fn new() -> Rc<Self> {
         let sixteen = || (0..16).map(|_| LongWord::default()).collect();
         let (counts, errors_told) = (sixteen(), sixteen());
-        Rc::new(Self { clock: Cell::new(1_000_000), random: Cell::new(7), counts, errors_told })
+        let hairpins = (0..16).map(|_| Word::default()).collect();
+        Rc::new(Self { clock: Cell::new(1_000_000), random: Cell::new(7), counts, hairpins, errors_told })
     }
 }
 
@@ -210,6 +213,10 @@ impl<F: TestFamily> Tables<F> for MemoryTables<F> {
 
     fn advance_hand(&self) -> u32 {
         self.hand.replace(self.hand.get().wrapping_add(1))
+    }
+
+    fn hairpin_mark(&self, slot: u32) -> Option<&Word> {
+        self.shared.hairpins.get(slot as usize)
     }
 
     fn flow_count(&self, slot: u32) -> Option<&LongWord> {

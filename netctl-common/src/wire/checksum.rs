@@ -20,7 +20,7 @@ pub const fn fold(sum: u32) -> u16 {
 /// What the sum changes by when the 16-bit word `old` becomes `new`.
 #[inline(always)]
 pub const fn delta16(old: u16, new: u16) -> u32 {
-    (!old) as u32 + new as u32
+    if old == new { 0 } else { (!old) as u32 + new as u32 }
 }
 
 /// What the sum changes by when the 32-bit word `old` becomes `new`.

@@ -1,5 +1,6 @@
 //! The behaviour of the decision core on the host, packet by packet.
 
+mod closed_connections;
 mod dead_flows;
 mod expectations;
 mod fixture_table;

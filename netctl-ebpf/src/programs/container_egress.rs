@@ -1,91 +1,49 @@
-//! What a container sends, at the host end of its veth pair.
+//! What a container sends, at the host end of its veth pair: the commonest packets are delivered here, everything else by
+//! `container_follow`. This program writes no packet, and so the kernel asks none of a clone before it runs.
 
-use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::TcContext};
+use aya_ebpf::{macros::classifier, programs::TcContext};
 use netctl_common::{
-    abi::{
-        Mac, Reason,
-        maps::stage::{CONTAINER_BEGIN, CONTAINER_FRAGMENT, CONTAINER_GROUP, CONTAINER_REFUSAL, CONTAINER_ROUTE},
-    },
-    datapath::{Family, V4, V6, neighbour, pipeline},
-    wire::ethernet,
+    abi::{Reason, maps::stage::CONTAINER_FOLLOW},
+    datapath::{V4, V6, pipeline},
+    wire::ethernet::{self, Ethernet},
 };
 
-use super::container::{ipv4, ipv6, run, sender};
+use super::container::{is_tagged, sender};
 use crate::{
     io::Frame,
     maps::ENDPOINTS,
     stages::go_on,
     tables::Maps,
-    verdict::{self, Hook, stage},
+    verdict::{self, Answers, Hook},
 };
 
 #[classifier]
 pub fn container_egress(context: TcContext) -> i32 {
-    let (slot, header) = match sender(&context) {
+    let (slot, header) = match sender::<true>(&context) {
         Ok(found) => found,
         Err(done) => return done,
     };
-    let (frame, hook) = (Frame::new(&context, 0), Hook::container(slot));
-    // The kernel has taken the tag off the frame and would put it on again wherever the packet leaves.
-    // SAFETY: the context is valid while the program runs.
-    if unsafe { (*context.as_ptr().cast::<__sk_buff>()).vlan_present } != 0 {
-        return verdict::drop(&frame, hook, Reason::UnknownEthertype);
+    let hook = Hook::container(slot);
+    if is_tagged(&context) {
+        return verdict::drop(&Frame::new(&context, 0), hook, Reason::UnknownEthertype);
     }
-    match header.ethertype {
-        ethernet::TYPE_IPV4 => match ipv4(&context, slot, header.source()) {
-            stage::ERROR => ipv4_error(&context, slot),
-            done => elsewhere(&context, hook, done),
-        },
-        ethernet::TYPE_IPV6 => match ipv6(&context, slot, header.source()) {
-            stage::ERROR => ipv6_error(&context, slot),
-            stage::NEIGHBOUR => discovery(&context, slot, header.source()),
-            done => elsewhere(&context, hook, done),
-        },
-        ethernet::TYPE_ARP => arp(&context, slot, header.source()),
-        _ => verdict::drop(&frame, hook, Reason::UnknownEthertype),
-    }
+    let delivered = match header.ethertype {
+        ethernet::TYPE_IPV4 => to_neighbour::<V4>(&context, slot, &header),
+        ethernet::TYPE_IPV6 => to_neighbour::<V6>(&context, slot, &header),
+        _ => None,
+    };
+    delivered.unwrap_or_else(|| go_on(&context, hook, CONTAINER_FOLLOW))
 }
 
-/// Leaves packets that are not decided yet to programs of their own.
+/// Delivers the commonest packets to a neighbour; what the hook shall return, unless the packet is another.
 #[inline(always)]
-fn elsewhere(context: &TcContext, hook: Hook, outcome: i32) -> i32 {
-    match outcome {
-        stage::BEGIN => go_on(context, hook, CONTAINER_BEGIN),
-        stage::ROUTE => go_on(context, hook, CONTAINER_ROUTE),
-        stage::FRAGMENT => go_on(context, hook, CONTAINER_FRAGMENT),
-        stage::GROUP => go_on(context, hook, CONTAINER_GROUP),
-        stage::REFUSE => go_on(context, hook, CONTAINER_REFUSAL),
-        done => done,
+fn to_neighbour<F: Answers>(context: &TcContext, slot: u32, header: &Ethernet) -> Option<i32> {
+    let (frame, hook) = (Frame::new(context, 0), Hook::container(slot));
+    let sender = pipeline::Sender { slot, endpoint: ENDPOINTS.get(slot)? };
+    let tables = Maps::<F, true>::new(context);
+    let (slot, receiver) = pipeline::neighbour(&frame, &tables, &sender, header.source())?;
+    if header.destination() != receiver.mac {
+        return None;
     }
-}
-
-#[inline(never)]
-fn arp(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
-    let (frame, hook) = (Frame::new(context, 0), Hook::container(slot));
-    let Some(endpoint) = ENDPOINTS.get(slot) else {
-        return verdict::drop(&frame, hook, Reason::NoEndpoint);
-    };
-    let verdict = neighbour::arp(&frame, ethernet::LENGTH, &Maps::new(context), endpoint, source_mac);
-    verdict::answer_or_drop::<V4>(&frame, hook, &verdict)
-}
-
-#[inline(never)]
-fn discovery(context: &TcContext, slot: u32, source_mac: Mac) -> i32 {
-    let (frame, hook) = (Frame::new(context, 0), Hook::container(slot));
-    let Some(endpoint) = ENDPOINTS.get(slot) else {
-        return verdict::drop(&frame, hook, Reason::NoEndpoint);
-    };
-    let parsed = V6::parse(&frame, ethernet::LENGTH);
-    let verdict = neighbour::discovery(&frame, &Maps::new(context), endpoint, source_mac, &parsed);
-    verdict::answer_or_drop::<V6>(&frame, hook, &verdict)
-}
-
-#[inline(never)]
-fn ipv4_error(context: &TcContext, slot: u32) -> i32 {
-    run::<V4>(context, slot, |frame, tables, sender, parsed| pipeline::container_error(frame, tables, sender, parsed))
-}
-
-#[inline(never)]
-fn ipv6_error(context: &TcContext, slot: u32) -> i32 {
-    run::<V6>(context, slot, |frame, tables, sender, parsed| pipeline::container_error(frame, tables, sender, parsed))
+    Some(verdict::hand_over(&frame, hook, slot, receiver.ifindex, u64::from(context.len())))
 }

@@ -23,7 +23,7 @@ use crate::{
 
 #[classifier]
 pub fn container_group(context: TcContext) -> i32 {
-    let (slot, header) = match sender(&context) {
+    let (slot, header) = match sender::<false>(&context) {
         Ok(found) => found,
         Err(done) => return done,
     };

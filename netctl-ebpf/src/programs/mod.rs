@@ -3,6 +3,8 @@
 mod container;
 mod container_begin;
 mod container_egress;
+mod container_error;
+mod container_follow;
 mod container_fragment;
 mod container_group;
 mod container_refusal;
@@ -11,6 +13,8 @@ mod fragment_note;
 mod host_sockets;
 mod probe_features;
 mod uplink;
+mod uplink_begin;
 mod uplink_direct;
+mod uplink_error;
 mod uplink_fragment;
 mod uplink_ingress;

@@ -3,21 +3,18 @@
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::TcContext};
 use netctl_common::{
     abi::maps::stage::UPLINK_FRAGMENT,
-    datapath::{V4, V6, direct, pipeline},
-    wire::ethernet::{self, Ethernet},
+    datapath::{V4, V6, direct},
 };
 
-use super::uplink::run;
+use super::uplink::{ipv4, ipv6, is_ipv4, run};
 use crate::{
-    io::Frame,
     stages::go_on,
     verdict::{self, Hook, stage},
 };
 
 #[classifier]
 pub fn uplink_direct(context: TcContext) -> i32 {
-    let ethertype = Frame::new(&context, 0).load_constant::<0, Ethernet>().map(|header| header.ethertype);
-    let is_ipv4 = ethertype == Some(ethernet::TYPE_IPV4);
+    let is_ipv4 = is_ipv4(&context);
     let begun = if is_ipv4 { ipv4_begin(&context) } else { ipv6_begin(&context) };
     if begun != stage::FOLLOW {
         return begun;
@@ -42,14 +39,4 @@ fn ipv4_begin(context: &TcContext) -> i32 {
 #[inline(never)]
 fn ipv6_begin(context: &TcContext) -> i32 {
     run::<V6>(context, |_, tables, parsed| direct::begin(tables, ifindex(context), parsed))
-}
-
-#[inline(never)]
-fn ipv4(context: &TcContext) -> i32 {
-    run::<V4>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
-}
-
-#[inline(never)]
-fn ipv6(context: &TcContext) -> i32 {
-    run::<V6>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
 }

@@ -4,13 +4,13 @@ use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::T
 use netctl_common::{
     abi::{
         Reason,
-        maps::stage::{UPLINK_DIRECT, UPLINK_FRAGMENT},
+        maps::stage::{UPLINK_BEGIN, UPLINK_DIRECT, UPLINK_ERROR, UPLINK_FRAGMENT},
     },
     datapath::{V4, V6, pipeline},
     wire::ethernet::{self, Ethernet},
 };
 
-use super::uplink::{ipv4_begin, ipv6_begin, run};
+use super::uplink::run_with;
 use crate::{
     io::Frame,
     stages::go_on,
@@ -27,35 +27,18 @@ pub fn uplink_ingress(context: TcContext) -> i32 {
         return verdict::pass(&frame, Hook::uplink(), Reason::NotOurs);
     }
     let ethertype = frame.load_constant::<0, Ethernet>().map(|header| header.ethertype);
-    match ethertype {
-        Some(ethernet::TYPE_IPV4) => match ipv4(&context) {
-            stage::BEGIN => match ipv4_begin(&context) {
-                stage::FOLLOW => verdict::settled(&context, Hook::uplink(), ipv4(&context)),
-                done => direct(&context, done),
-            },
-            stage::ERROR => direct(&context, ipv4_error(&context)),
-            stage::FRAGMENT => go_on(&context, Hook::uplink(), UPLINK_FRAGMENT),
-            stage::DIRECT => go_on(&context, Hook::uplink(), UPLINK_DIRECT),
-            done => done,
-        },
-        Some(ethernet::TYPE_IPV6) => match ipv6(&context) {
-            stage::BEGIN => match ipv6_begin(&context) {
-                stage::FOLLOW => verdict::settled(&context, Hook::uplink(), ipv6(&context)),
-                done => direct(&context, done),
-            },
-            stage::ERROR => direct(&context, ipv6_error(&context)),
-            stage::FRAGMENT => go_on(&context, Hook::uplink(), UPLINK_FRAGMENT),
-            stage::DIRECT => go_on(&context, Hook::uplink(), UPLINK_DIRECT),
-            done => done,
-        },
-        _ => verdict::pass(&frame, Hook::uplink(), Reason::NotOurs),
+    let outcome = match ethertype {
+        Some(ethernet::TYPE_IPV4) => ipv4(&context),
+        Some(ethernet::TYPE_IPV6) => ipv6(&context),
+        _ => return verdict::pass(&frame, Hook::uplink(), Reason::NotOurs),
+    };
+    match outcome {
+        stage::BEGIN => go_on(&context, Hook::uplink(), UPLINK_BEGIN),
+        stage::ERROR => go_on(&context, Hook::uplink(), UPLINK_ERROR),
+        stage::FRAGMENT => go_on(&context, Hook::uplink(), UPLINK_FRAGMENT),
+        stage::DIRECT => go_on(&context, Hook::uplink(), UPLINK_DIRECT),
+        done => done,
     }
-}
-
-/// Leaves what is for a container's own address to a program of its own.
-#[inline(always)]
-fn direct(context: &TcContext, outcome: i32) -> i32 {
-    if outcome == stage::DIRECT { go_on(context, Hook::uplink(), UPLINK_DIRECT) } else { outcome }
 }
 
 /// Whether the packet belongs to a VLAN: its interface is an uplink of its own. The tag of VLAN 0 is a priority, no more.
@@ -69,20 +52,10 @@ fn is_tagged(context: &TcContext) -> bool {
 
 #[inline(never)]
 fn ipv4(context: &TcContext) -> i32 {
-    run::<V4>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
-}
-
-#[inline(never)]
-fn ipv4_error(context: &TcContext) -> i32 {
-    run::<V4>(context, |frame, tables, parsed| pipeline::uplink_error(frame, tables, parsed))
+    run_with::<V4, true>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
 }
 
 #[inline(never)]
 fn ipv6(context: &TcContext) -> i32 {
-    run::<V6>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
-}
-
-#[inline(never)]
-fn ipv6_error(context: &TcContext) -> i32 {
-    run::<V6>(context, |frame, tables, parsed| pipeline::uplink_error(frame, tables, parsed))
+    run_with::<V6, true>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
 }

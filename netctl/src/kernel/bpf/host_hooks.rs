@@ -11,7 +11,10 @@ use aya::{
     },
 };
 
-use super::{DataPlane, object::names};
+use super::{
+    DataPlane,
+    object::{names, tell_size},
+};
 use crate::kernel::{KernelError, Result, cgroup};
 
 /// The programs, which the object's sections give their hooks.
@@ -45,7 +48,7 @@ impl DataPlane {
             let program = object
                 .program_mut(name)
                 .ok_or(KernelError::MissingFeature { feature: name, cure: "this build of netctl is incomplete" })?;
-            let link = attach(program, &root).map_err(|source| KernelError::Program {
+            let link = attach(name, program, &root).map_err(|source| KernelError::Program {
                 action: "attach",
                 program: name,
                 source: Box::new(source),
@@ -77,15 +80,17 @@ impl DataPlane {
 
 /// A link of a control group lets others be attached beside it; the flag that older ways of attaching need for that is
 /// refused here (kernel/bpf/cgroup.c, cgroup_bpf_link_attach).
-fn attach(program: &mut Program, root: &File) -> std::result::Result<FdLink, ProgramError> {
+fn attach(name: &str, program: &mut Program, root: &File) -> std::result::Result<FdLink, ProgramError> {
     match program {
         Program::CgroupSockAddr(program) => {
             program.load()?;
+            tell_size(name, program.info());
             let id = program.attach(root, CgroupAttachMode::Single)?;
             program.take_link(id)?.try_into().map_err(not_a_link)
         }
         Program::CgroupSock(program) => {
             program.load()?;
+            tell_size(name, program.info());
             let id = program.attach(root, CgroupAttachMode::Single)?;
             program.take_link(id)?.try_into().map_err(not_a_link)
         }

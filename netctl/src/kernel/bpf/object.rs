@@ -10,7 +10,7 @@ use std::{
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{MapInfo, ProgramArray},
-    programs::{Program, SchedClassifier},
+    programs::{Program, ProgramError, ProgramInfo, SchedClassifier},
 };
 use netctl_common::abi::maps;
 use nix::sys::sysinfo::sysinfo;
@@ -209,7 +209,16 @@ fn load_program<'a>(name: &'static str, program: Option<&'a mut Program>) -> Res
     };
     let program: &mut SchedClassifier = program.try_into().map_err(failed("find"))?;
     program.load().map_err(failed("load"))?;
+    tell_size(name, program.info());
     Ok(program)
+}
+
+/// Tells how many instructions the verifier went through, of a million that it would have borne: `--log-level debug`.
+pub(super) fn tell_size(program: &str, info: std::result::Result<ProgramInfo, ProgramError>) {
+    // The kernel tells since Linux 5.16.
+    if let Some(verified) = info.ok().and_then(|info| info.verified_instruction_count()) {
+        tracing::debug!(program, verified, "loaded");
+    }
 }
 
 /// Name, key size and value size of each map whose layout could change.
