@@ -13,9 +13,7 @@ use serde_json::Value;
 use super::{
     Place, Route, Site, Way,
     place::run,
-    topology::{
-        CLIENT, CONTAINER_PORT, GATEWAY, HOST_PORT, IDLE_PORTS, UPLINK, host_and_client, narrow_ports, outbound,
-    },
+    topology::{CLIENT, CONTAINER_PORT, GATEWAY, HOST_PORT, IDLE_PORTS, UPLINK, host_and_client, outbound},
 };
 use crate::{
     bench::{Error, Result},
@@ -67,8 +65,6 @@ impl Netctl {
     }
 
     fn build(&mut self, options: &Options) -> Result<()> {
-        narrow_ports(&self.first)?;
-        narrow_ports(&self.second)?;
         if let Some(flows) = options.flows {
             self.netctl(&["dataplane", "load", "--flows", &flows.to_string()])?;
         }
@@ -129,7 +125,7 @@ impl Site for Netctl {
             Way::Outbound => return Some(outbound(&self.second, &self.client, UPLINK)),
         };
         let (client, server) = (client.clone(), self.second.clone());
-        Some(Route { client, server, listen, target, further: Vec::new(), source })
+        Some(Route { client, server, listen, target, source })
     }
 
     fn refusals(&self) -> Option<String> {

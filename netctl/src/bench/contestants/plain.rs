@@ -26,14 +26,7 @@ impl Site for Loopback {
     fn route(&self, way: Way) -> Option<Route> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, CONTAINER_PORT));
         let (client, server) = (self.0.clone(), self.0.clone());
-        let route = Route {
-            client,
-            server,
-            listen: address,
-            target: address,
-            further: Vec::new(),
-            source: Ipv4Addr::LOCALHOST,
-        };
+        let route = Route { client, server, listen: address, target: address, source: Ipv4Addr::LOCALHOST };
         (way == Way::Local).then_some(route)
     }
 }
@@ -60,7 +53,7 @@ impl Site for RawVeth {
     fn route(&self, way: Way) -> Option<Route> {
         let address = SocketAddr::from((ANSWERING, CONTAINER_PORT));
         let (client, server) = (self.client.clone(), self.server.clone());
-        let route = Route { client, server, listen: address, target: address, further: Vec::new(), source: ASKING };
+        let route = Route { client, server, listen: address, target: address, source: ASKING };
         (way == Way::Local).then_some(route)
     }
 }

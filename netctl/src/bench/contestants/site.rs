@@ -29,8 +29,6 @@ pub struct Route {
     pub listen: SocketAddr,
     /// The address that the client asks: another than `listen` where a published port lies between.
     pub target: SocketAddr,
-    /// Further addresses of the same server: connections that are made again and again ask them in turn.
-    pub further: Vec<SocketAddr>,
     /// The client's address as the server has to see it.
     pub source: Ipv4Addr,
 }

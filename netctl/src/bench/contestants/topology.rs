@@ -24,12 +24,6 @@ pub const SECOND: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 3);
 pub const UPLINK: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 /// The client outside.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
-/// Its further addresses, which servers outside have too.
-pub const FURTHER: [Ipv4Addr; 3] =
-    [Ipv4Addr::new(198, 18, 0, 3), Ipv4Addr::new(198, 18, 0, 4), Ipv4Addr::new(198, 18, 0, 5)];
-/// The ports that a container's connections to outside come from. Closed connections keep their translation for two minutes,
-/// and whoever masquerades has so many ports for a server: fewer here, on several servers, so that no contestant runs out.
-const OWN_PORTS: &str = "32768 40767";
 
 /// The port of the second container that is published, by TCP and UDP.
 pub const CONTAINER_PORT: u16 = 8000;
@@ -68,9 +62,7 @@ pub fn host_and_client() -> Result<(Place, Place)> {
     let (host, client) = (Place::new("host")?, Place::new("client")?);
     host.connect("uplink", &client, "eth0")?;
     host.add_address("uplink", UPLINK, 24)?;
-    for address in [CLIENT].into_iter().chain(FURTHER) {
-        client.add_address("eth0", address, 24)?;
-    }
+    client.add_address("eth0", CLIENT, 24)?;
     host.add_default_route("uplink", CLIENT)?;
     Ok((host, client))
 }
@@ -80,12 +72,7 @@ pub fn many_outside() -> impl Iterator<Item = Ipv4Addr> {
     (50..=249).map(|number| Ipv4Addr::new(198, 18, 0, number))
 }
 
-/// Has a container's connections come from few ports.
-pub fn narrow_ports(container: &Place) -> Result<()> {
-    container.set("net/ipv4/ip_local_port_range", OWN_PORTS)
-}
-
-/// The way from a container to the servers outside, which see it as `source`.
+/// The way from a container to a server outside, which sees it as `source`.
 pub fn outbound(container: &Place, client: &Place, source: Ipv4Addr) -> Route {
     let outside = |address: Ipv4Addr| SocketAddr::from((address, OUTSIDE_PORT));
     Route {
@@ -93,7 +80,6 @@ pub fn outbound(container: &Place, client: &Place, source: Ipv4Addr) -> Route {
         server: client.clone(),
         listen: outside(Ipv4Addr::UNSPECIFIED),
         target: outside(CLIENT),
-        further: FURTHER.map(outside).to_vec(),
         source,
     }
 }
@@ -126,7 +112,6 @@ impl Topology {
                 }
             }
             container.add_default_route("eth0", GATEWAY)?;
-            narrow_ports(container)?;
         }
         Ok(Self { host, client, first, second })
     }
@@ -145,7 +130,7 @@ impl Topology {
             }
         };
         let (client, server) = (client.clone(), self.second.clone());
-        Route { client, server, listen: inside, target, further: Vec::new(), source }
+        Route { client, server, listen: inside, target, source }
     }
 }
 

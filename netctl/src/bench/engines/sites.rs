@@ -44,7 +44,7 @@ impl Ends {
             Way::Outbound => return outbound(&self.second.place, &self.client, UPLINK),
         };
         let (client, server) = (client.clone(), self.second.place.clone());
-        Route { client, server, listen: inside, target, further: Vec::new(), source }
+        Route { client, server, listen: inside, target, source }
     }
 }
 

@@ -87,8 +87,7 @@ impl Generator for RoundTrips {
 enum Client {
     Stream(TcpStream),
     Datagrams(UdpSocket),
-    /// The targets, and which one is next.
-    Connections(Vec<SocketAddr>, usize),
+    Connections(SocketAddr),
 }
 
 impl Client {
@@ -103,9 +102,7 @@ impl Client {
                 socket.set_read_timeout(Some(LOST))?;
                 Ok(Self::Datagrams(socket))
             }
-            Workload::TcpConnections => {
-                Ok(Self::Connections([target].into_iter().chain(route.further.iter().copied()).collect(), 0))
-            }
+            Workload::TcpConnections => Ok(Self::Connections(target)),
             _ => {
                 let stream = TcpStream::connect_timeout(&target, LOST)?;
                 stream.set_nodelay(true)?;
@@ -141,9 +138,7 @@ impl Client {
                 socket.send(&[byte])?;
                 socket.recv(&mut answer)?;
             }
-            Self::Connections(targets, next) => {
-                *next += 1;
-                let target = targets.get(*next % targets.len()).ok_or(ErrorKind::AddrNotAvailable)?;
+            Self::Connections(target) => {
                 let mut stream = connect(*target)?;
                 stream.write_all(&[byte])?;
                 stream.read_exact(&mut answer)?;
