@@ -25,6 +25,9 @@ pub struct Outcome {
     pub machine: Machine,
     /// In the order in which they were measured.
     pub scenarios: Vec<Scenario>,
+    /// Scenarios that failed, and why: a sentence each.
+    #[serde(default)]
+    pub failed: Vec<String>,
 }
 
 /// One comparison.

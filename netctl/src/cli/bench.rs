@@ -60,7 +60,10 @@ pub fn bench(arguments: &Bench) -> Outcome {
             found.scenarios.extend(added.into_iter().flatten());
             arguments.report.iter().try_for_each(|path| report::write(&found, path))?;
             print(&found, arguments.json)?;
-            Ok(0)
+            for failure in &found.failed {
+                tell(failure);
+            }
+            Ok(u8::from(!found.failed.is_empty()))
         }
     }
 }

@@ -66,7 +66,7 @@ impl Netctl {
 
     fn build(&mut self, options: &Options) -> Result<()> {
         if let Some(flows) = options.flows {
-            self.netctl(&["dataplane", "load", "--flows", &flows.to_string()])?;
+            self.netctl(&["dataplane", "load", "--flows", &flows.next_power_of_two().to_string()])?;
         }
         self.netctl(&["network", "create", "--subnet", "172.30.0.0/16", NETWORK])?;
         for number in 0..options.idle_containers {
@@ -135,7 +135,9 @@ impl Site for Netctl {
         Some(format!("netctl dropped {}", rows.iter().filter_map(told).collect::<Vec<_>>().join(", ")))
     }
 
-    fn check(&self, _way: Way, packets: u64) -> Result<()> {
+    fn check(&self, way: Way, packets: u64) -> Result<()> {
+        // No program meets what the host itself sends to a container, and the answers to a stream are few.
+        let packets = if way == Way::Host { packets.min(1) } else { packets };
         let text = self.netctl(&["stats", "--json", "first", "second"])?;
         let rows: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
         let counters = rows.iter().flat_map(|row| ["rx_packets", "tx_packets"].map(|name| row.get(name)));

@@ -133,6 +133,7 @@ fn outcome() -> Outcome {
         began: "2026-01-01T00:00:00Z".to_owned(),
         seconds: 90.0,
         machine,
+        failed: Vec::new(),
         scenarios: vec![streams(), round_trips(), set_up()],
     }
 }

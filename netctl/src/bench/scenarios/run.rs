@@ -23,15 +23,21 @@ pub fn run(request: &Request, mut progress: impl FnMut(&str)) -> Result<Outcome>
         progress(&format!("this machine is noisy: {idle:.0} % idle before the first scenario; expect wide intervals"));
     }
     let count = request.scenarios.len();
-    let mut scenarios = Vec::new();
+    let (mut scenarios, mut failed) = (Vec::new(), Vec::new());
     let prefix = std::cell::RefCell::new(String::new());
     let mut ground = Ground::new(request.budget, |text| progress(&format!("{}{text}", prefix.borrow())))?;
     for (number, listed) in (1..).zip(&request.scenarios) {
         prefix.replace(format!("[{number}/{count}] {}: ", listed.name));
-        match listed.how {
-            How::Traffic(data) => scenarios.push(traffic::measure(&mut ground, listed, data)?),
-            How::Own(measure) => scenarios.push(measure(&mut ground, listed)?),
-            How::Several(measure) => scenarios.extend(measure(&mut ground, listed)?),
+        let measured = match listed.how {
+            How::Traffic(data) => traffic::measure(&mut ground, listed, data).map(|one| vec![one]),
+            How::Own(measure) => measure(&mut ground, listed).map(|one| vec![one]),
+            How::Several(measure) => measure(&mut ground, listed),
+        };
+        match measured {
+            Ok(measured) => scenarios.extend(measured),
+            // What the others have measured is worth more than an early end.
+            Err(error) if count > 1 => failed.push(format!("{} failed: {error}", listed.name)),
+            Err(error) => return Err(error),
         }
         let further = request.scenarios.get(number..).unwrap_or_default();
         ground.keep_only(|name| further.iter().any(|listed| listed.needs(name)));
@@ -40,5 +46,5 @@ pub fn run(request: &Request, mut progress: impl FnMut(&str)) -> Result<Outcome>
     let began = humantime::format_rfc3339_seconds(began).to_string();
     let seconds = start.elapsed().as_secs_f64();
     let netctl = env!("CARGO_PKG_VERSION").to_owned();
-    Ok(Outcome { format: FORMAT, netctl, began, seconds, machine, scenarios })
+    Ok(Outcome { format: FORMAT, netctl, began, seconds, machine, scenarios, failed })
 }
