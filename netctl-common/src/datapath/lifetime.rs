@@ -32,8 +32,15 @@ mod timeout {
 /// Whether a connection is at its end.
 #[inline(always)]
 pub fn closing(bits: u32) -> bool {
+    bits & tcp_seen::RESET != 0 || ended(bits)
+}
+
+/// Whether both sides have ended the connection. A reset does not count: nobody looks at its sequence number here, so that
+/// it may be forged, and the connection goes on.
+#[inline(always)]
+fn ended(bits: u32) -> bool {
     let both = tcp_seen::INITIATOR_FIN | tcp_seen::RESPONDER_FIN;
-    bits & tcp_seen::RESET != 0 || bits & both == both
+    bits & both == both
 }
 
 /// Whether the flow has been silent for too long.
@@ -43,12 +50,11 @@ pub fn has_expired(state: &FlowState, protocol: u8, now: u32) -> bool {
     silence(state, now) > lifetime(protocol, state.tcp.load(), answered)
 }
 
-/// Whether the flow may make room for another: it has expired, or it is a connection at its end that has been silent for
-/// `patience` seconds. So does nf_nat with connections in TIME_WAIT whose port it needs (Linux 6.8).
+/// Whether the flow may make room for another: it has expired, or it is a connection that both sides have ended and that
+/// has been silent for `patience` seconds. So does nf_nat with connections in TIME_WAIT whose port it needs (Linux 6.8).
 #[inline(always)]
 pub fn may_go(state: &FlowState, protocol: u8, now: u32, patience: u32) -> bool {
-    has_expired(state, protocol, now)
-        || (protocol == TCP && closing(state.tcp.load()) && silence(state, now) >= patience)
+    has_expired(state, protocol, now) || (protocol == TCP && ended(state.tcp.load()) && silence(state, now) >= patience)
 }
 
 /// For how many seconds nobody was heard. A clock that another CPU has read later is not an age.

@@ -27,15 +27,28 @@ fn one_port() -> Host {
 
 #[test]
 fn the_port_of_a_connection_that_both_sides_have_ended_goes_to_who_finds_no_other() {
-    for last in [FIN | ACK, RST] {
-        let host = one_port();
-        assert_forwarded(&connect(&host, 40_000), Reason::Masqueraded);
-        converse(&host, 40_000, MASQUERADE_BASE, last);
-        let next = connect(&host, 40_001);
-        assert_forwarded(&next, Reason::Masqueraded);
-        assert_eq!(source_port(&next), MASQUERADE_BASE);
-        assert_eq!((host.flow_count(1), host.v4.flow_key_count()), (1, 2), "the old one is gone");
+    let host = one_port();
+    assert_forwarded(&connect(&host, 40_000), Reason::Masqueraded);
+    converse(&host, 40_000, MASQUERADE_BASE, FIN | ACK);
+    let next = connect(&host, 40_001);
+    assert_forwarded(&next, Reason::Masqueraded);
+    assert_eq!(source_port(&next), MASQUERADE_BASE);
+    assert_eq!((host.flow_count(1), host.v4.flow_key_count()), (1, 2), "the old one is gone");
+}
+
+#[test]
+fn a_reset_which_anybody_may_have_forged_takes_no_port_from_a_connection_that_goes_on() {
+    let host = one_port();
+    assert_forwarded(&connect(&host, 40_000), Reason::Masqueraded);
+    converse(&host, 40_000, MASQUERADE_BASE, ACK);
+    outside(&host, &datagram(PEER, HOST).tcp(80, MASQUERADE_BASE, RST));
+    for _ in 0..4 {
+        host.wait(10);
+        assert_dropped(&connect(&host, 40_001), Reason::PortsExhausted);
+        assert_forwarded(&from(&host, 1, &datagram("172.30.0.2", PEER).tcp(40_000, 80, ACK)), Reason::Masqueraded);
     }
+    host.wait(11);
+    assert_forwarded(&connect(&host, 40_001), Reason::Masqueraded);
 }
 
 #[test]

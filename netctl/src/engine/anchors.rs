@@ -19,8 +19,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the anchor interface of a network, and tells whether it is new; one that is there stays. A chosen name may be anybody's by now, so that
-    /// only the alias tells whose it is, and a link has its alias before it has such a name.
+    /// Makes the anchor interface of a network, and tells whether it is new; one that is there stays. A chosen name may be
+    /// anybody's by now, so that only the alias tells whose it is, and a link has its alias before it has such a name.
     pub(super) fn raise_anchor(&self, network: &Network) -> Result<bool> {
         let (netlink, name, own) = (self.netlink()?, network.anchor(), network.own_anchor());
         if name != own && self.has_anchor(network)? {
