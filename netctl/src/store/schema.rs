@@ -12,7 +12,10 @@ use super::StoreError;
 use crate::model::Endpoint;
 
 /// The format that this version writes; in the file as `user_version`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = FIRST + STEPS.len() as i64;
+
+/// The oldest format, whose tables are [`TABLES`].
+const FIRST: i64 = 1;
 
 /// Marks the file as ours: "nctl".
 const APPLICATION: i64 = 0x6e63_746c;
@@ -42,6 +45,20 @@ CREATE TABLE ports (protocol INTEGER NOT NULL, block INTEGER NOT NULL, endpoint 
     PRIMARY KEY (protocol, block, endpoint)) STRICT, WITHOUT ROWID;
 CREATE INDEX ports_by_endpoint ON ports (endpoint);
 ";
+
+/// What a format has that the one before it lacks.
+struct Step {
+    /// Statements that make it.
+    tables: &'static str,
+    /// Fills it from the rows of a file that had none.
+    fill: fn(&Store) -> Result<(), StoreError>,
+}
+
+/// The way from the oldest format to ours, a step a format. A new file takes all of them, an older one those that it lacks.
+const STEPS: &[Step] = &[Step {
+    tables: SINCE_2,
+    fill: |store| store.all::<Endpoint>()?.iter().try_for_each(|(endpoint, _)| store.note_ports(endpoint)),
+}];
 
 /// How many ports make one row of the table of ports.
 pub const PORT_BLOCK: u16 = 64;
@@ -102,13 +119,15 @@ impl Store {
         if self.number("PRAGMA user_version")? == FORMAT {
             return Ok(());
         }
-        self.atomically(|| {
-            // Somebody else may have done it meanwhile.
-            if self.number("PRAGMA user_version")? == FORMAT {
-                return Ok(());
-            }
-            self.connection.execute_batch(SINCE_2).map_err(wrap(&self.path))?;
-            self.all::<Endpoint>()?.iter().try_for_each(|(endpoint, _)| self.note_ports(endpoint))?;
+        self.durably(|| {
+            // Somebody else may have done a part of it meanwhile, or all.
+            let found = self.number("PRAGMA user_version")?;
+            let lacking = (FIRST + 1..).zip(STEPS).filter(|(format, _)| *format > found);
+            let mut steps = lacking.map(|(_, step)| step);
+            steps.try_for_each(|step| {
+                self.connection.execute_batch(step.tables).map_err(wrap(&self.path))?;
+                (step.fill)(self)
+            })?;
             self.pragma(&format!("user_version = {FORMAT}"))
         })
     }
@@ -194,8 +213,9 @@ fn create(path: &Path) -> Result<(), StoreError> {
     let part = path.with_extension("db.part");
     // What a dead command left.
     let _ = fs::remove_file(&part);
+    let steps: String = STEPS.iter().map(|step| step.tables).collect();
     let script = format!(
-        "BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; {TABLES} {SINCE_2} COMMIT;"
+        "BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; {TABLES} {steps} COMMIT;"
     );
     Connection::open(&part).and_then(|connection| connection.execute_batch(&script)).map_err(wrap(&part))?;
     fs::rename(&part, path).map_err(|source| StoreError::File { path: path.to_owned(), source })

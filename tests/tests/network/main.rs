@@ -24,5 +24,6 @@ mod prune;
 mod scene;
 mod tenants;
 mod tour;
+mod upgrade;
 mod upstream;
 mod verbs;
