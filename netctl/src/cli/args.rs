@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use netctl::engine::dirs;
 
 use super::{
     bench::Bench,
@@ -25,16 +26,16 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Global {
     /// What survives a reboot
-    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/netctl")]
+    #[arg(long, global = true, value_name = "DIR", env = dirs::STATE, default_value = dirs::DEFAULT_STATE)]
     pub state_dir: PathBuf,
     /// What does not
-    #[arg(long, global = true, value_name = "DIR", default_value = "/run/netctl")]
+    #[arg(long, global = true, value_name = "DIR", env = dirs::RUN, default_value = dirs::DEFAULT_RUN)]
     pub run_dir: PathBuf,
     /// Where programs and maps are pinned
-    #[arg(long, global = true, value_name = "DIR", default_value = "/sys/fs/bpf/netctl")]
+    #[arg(long, global = true, value_name = "DIR", env = dirs::BPFFS, default_value = dirs::DEFAULT_BPFFS)]
     pub bpffs: PathBuf,
     /// The host's resolvers
-    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/resolv.conf")]
+    #[arg(long, global = true, value_name = "FILE", env = dirs::RESOLV_CONF, default_value = dirs::DEFAULT_RESOLV_CONF)]
     pub resolv_conf: PathBuf,
     /// Which messages go to standard error: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]

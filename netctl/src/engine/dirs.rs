@@ -9,6 +9,24 @@ use std::{
 use super::{Error, Result};
 use crate::kernel::KernelError;
 
+/// The environment variable of [`Dirs::state`], for those who begin us and cannot give options.
+pub const STATE: &str = "NETCTL_STATE_DIR";
+/// That of [`Dirs::run`].
+pub const RUN: &str = "NETCTL_RUN_DIR";
+/// That of [`Dirs::bpffs`].
+pub const BPFFS: &str = "NETCTL_BPFFS";
+/// That of [`Dirs::resolv_conf`].
+pub const RESOLV_CONF: &str = "NETCTL_RESOLV_CONF";
+
+/// Where [`Dirs::state`] is where nothing else is said.
+pub const DEFAULT_STATE: &str = "/var/lib/netctl";
+/// Where [`Dirs::run`] is where nothing else is said.
+pub const DEFAULT_RUN: &str = "/run/netctl";
+/// Where [`Dirs::bpffs`] is where nothing else is said.
+pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf/netctl";
+/// Where [`Dirs::resolv_conf`] is where nothing else is said.
+pub const DEFAULT_RESOLV_CONF: &str = "/etc/resolv.conf";
+
 /// The directories and files of one engine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dirs {
@@ -23,6 +41,20 @@ pub struct Dirs {
 }
 
 impl Dirs {
+    /// What the environment says, or else the usual places: for commands whose words are another program's.
+    pub fn of_environment() -> Self {
+        let read = |name: &str, usual: &str| {
+            let given = std::env::var_os(name).filter(|value| !value.is_empty());
+            given.map_or_else(|| PathBuf::from(usual), PathBuf::from)
+        };
+        Self {
+            state: read(STATE, DEFAULT_STATE),
+            run: read(RUN, DEFAULT_RUN),
+            bpffs: read(BPFFS, DEFAULT_BPFFS),
+            resolv_conf: read(RESOLV_CONF, DEFAULT_RESOLV_CONF),
+        }
+    }
+
     /// Makes the directories that are missing, for root alone.
     pub fn prepare(&self) -> Result<()> {
         if !nix::unistd::Uid::effective().is_root() {

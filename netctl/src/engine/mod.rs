@@ -5,7 +5,7 @@ mod anchors;
 mod attached;
 mod containers;
 mod data_plane;
-mod dirs;
+pub mod dirs;
 mod endpoints;
 mod error;
 mod gateways;

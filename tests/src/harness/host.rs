@@ -95,6 +95,17 @@ impl Host {
         Ok(command)
     }
 
+    /// The environment that names this engine's directories, for programs that begin netctl without options.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, PathBuf); 4] {
+        [
+            ("NETCTL_STATE_DIR", self.state_dir()),
+            ("NETCTL_RUN_DIR", self.run_dir()),
+            ("NETCTL_BPFFS", self.bpffs()),
+            ("NETCTL_RESOLV_CONF", self.resolv_conf()),
+        ]
+    }
+
     /// Runs netctl and tells how it ended.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
-use netctl_tests::harness::Host;
+use netctl_tests::harness::{Host, program};
 
 use crate::scene::{LASTING, refuses, run};
 
@@ -72,5 +72,25 @@ fn a_container_is_found_by_its_id_then_by_its_name_then_by_how_its_id_begins() -
     assert_eq!(name_of(&first[..12])?, "first");
     host.ok(&["network", "create", "first"])?;
     assert_eq!(name_of("first")?, "first", "a network's name is no container's");
+    host.finish()
+}
+
+#[test]
+fn directories_come_from_the_environment_where_no_option_names_them() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["network", "create", "here"])?;
+    let elsewhere = tempfile::tempdir()?;
+    let list = |options: &[&str]| -> Result<String> {
+        let mut command = host.host.command(&program()?)?;
+        command.envs(host.environment()).args(options).args(["network", "ls", "--format", "{{.Name}}"]);
+        let output = command.output()?;
+        ensure!(output.status.success(), "{output:?}");
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    ensure!(list(&[])?.contains("here"));
+    let (state, run) = (elsewhere.path().join("state"), elsewhere.path().join("run"));
+    let (state, run) = (state.to_string_lossy(), run.to_string_lossy());
+    let names = list(&["--state-dir", &state, "--run-dir", &run])?;
+    ensure!(!names.contains("here") && names.contains("bridge"), "an option goes before: {names}");
     host.finish()
 }
