@@ -59,6 +59,7 @@ pub fn connect(dirs: &Dirs, arguments: Connect) -> Outcome {
         aliases: arguments.alias,
         priority: arguments.gw_priority,
         options: endpoint.unwrap_or_default(),
+        endpoint: None,
     };
     runtime::connect(dirs, &arguments.network, &arguments.container, choice)?;
     Ok(0)

@@ -41,7 +41,7 @@ impl Engine {
         let name = network.anchor();
         match self.netlink()?.link(&name)? {
             None => Ok(false),
-            Some(link) if link.alias == network.anchor_alias() => Ok(true),
+            Some(link) if network.is_anchor_alias(&link.alias) => Ok(true),
             Some(_) => Err(foreign(&name)),
         }
     }
@@ -50,7 +50,7 @@ impl Engine {
     pub(super) fn remove_anchor(&self, network: &Network) -> Result<()> {
         let netlink = self.netlink()?;
         if let Some(link) = netlink.link(&network.anchor())?
-            && (network.bridge_name().is_none() || link.alias == network.anchor_alias())
+            && (network.bridge_name().is_none() || network.is_anchor_alias(&link.alias))
         {
             netlink.delete_link(link.index)?;
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Engine, Error, Result, RunSpec};
 use crate::{
     kernel::{KernelError, Netns, index_of, is_alive, netns_cookie},
-    model::{Container, Endpoint, Id, Origin, Status},
+    model::{Container, Endpoint, Furnished, Id, Origin, Status},
 };
 
 impl Engine {
@@ -26,7 +26,8 @@ impl Engine {
         if let Some(name) = self.attached_at(&netns, cookie)? {
             return Err(Error::AlreadyAttached(name));
         }
-        let container = self.plan_container(spec, Origin::Attached { netns: path, cookie })?;
+        let container =
+            self.plan_container(spec, Origin::Attached { netns: path, cookie, furnished: Furnished::ByUs })?;
         if !container.has_endpoints() {
             return Err(Error::NeedsBridge("attach"));
         }
@@ -44,10 +45,10 @@ impl Engine {
     }
 
     /// The container that was attached in the namespace already.
-    fn attached_at(&self, netns: &Netns, wanted: u64) -> Result<Option<String>> {
+    pub(super) fn attached_at(&self, netns: &Netns, wanted: u64) -> Result<Option<String>> {
         let inode = netns.inode()?;
         for container in self.store.attached_in(wanted)? {
-            if let Origin::Attached { netns, cookie } = &container.origin
+            if let Origin::Attached { netns, cookie, .. } = &container.origin
                 && (*cookie == wanted
                     || Netns::at(netns).and_then(|known| known.inode()).is_ok_and(|known| known == inode))
             {
@@ -76,7 +77,7 @@ impl Engine {
                 // Looked at after the namespace is held: the number may be another process's by then.
                 Ok(netns.filter(|_| is_alive(state.pid, state.start)))
             }
-            Origin::Attached { netns, cookie } => attached_netns(netns, *cookie),
+            Origin::Attached { netns, cookie, .. } => attached_netns(netns, *cookie),
         }
     }
 
@@ -84,7 +85,7 @@ impl Engine {
     /// interfaces have taken most with them.
     pub(super) fn clear_namespace(&self, container: &Container) {
         // On one network there is a default route at most.
-        if container.attachments.len() < 2 {
+        if container.attachments.len() < 2 || container.is_furnished_by_engine() {
             return;
         }
         let clear = || match self.namespace_left_behind(container)? {
@@ -98,7 +99,7 @@ impl Engine {
 
     fn namespace_left_behind(&self, container: &Container) -> Result<Option<Netns>> {
         match &container.origin {
-            Origin::Attached { netns, cookie } => attached_netns(netns, *cookie),
+            Origin::Attached { netns, cookie, .. } => attached_netns(netns, *cookie),
             Origin::Run { .. } => match self.sharers_of(container)?.first() {
                 Some(sharer) => self.netns_of(sharer),
                 None => Ok(None),
@@ -123,7 +124,7 @@ pub(super) fn attached_netns(path: &Path, cookie: u64) -> Result<Option<Netns>> 
     Ok(if cookie == 0 || found == cookie { Some(netns) } else { None })
 }
 
-fn open_netns(pid: Option<u32>, path: Option<PathBuf>) -> Result<(Netns, PathBuf)> {
+pub(super) fn open_netns(pid: Option<u32>, path: Option<PathBuf>) -> Result<(Netns, PathBuf)> {
     match (pid, path) {
         (Some(pid), _) => {
             let path = PathBuf::from(format!("/proc/{pid}/ns/net"));

@@ -31,10 +31,12 @@ pub struct NetworkChoice {
     pub priority: i64,
     /// Docker's driver options for the endpoint.
     pub options: EndpointOptions,
+    /// The identifier that the container's engine gives the endpoint; one is made up where there is none.
+    pub endpoint: Option<Id>,
 }
 
 /// What a user asks of a new container.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct RunSpec {
     /// Its name; one is made up where there is none.
     pub name: Option<Name>,
@@ -95,11 +97,21 @@ impl Engine {
 
     /// Plans a container; nothing is recorded yet.
     pub fn plan_container(&self, spec: RunSpec, origin: Origin) -> Result<Container> {
+        self.plan_container_of(EngineName::Netctl, Id::random(), spec, origin)
+    }
+
+    /// Plans a container of an engine; nothing is recorded yet.
+    pub(super) fn plan_container_of(
+        &self,
+        engine: EngineName,
+        id: Id,
+        spec: RunSpec,
+        origin: Origin,
+    ) -> Result<Container> {
         self.ensure_built_in()?;
-        let id = Id::random();
         let name = match &spec.name {
             Some(name) => name.clone(),
-            None => format!("netctl-{}", id.short()).parse()?,
+            None => format!("{}-{}", engine.name(), id.short()).parse()?,
         };
         if self.store.named::<Container>(name.as_str())?.is_some() {
             return Err(Error::ContainerExists(name.to_string()));
@@ -116,7 +128,7 @@ impl Engine {
             sysctls: spec.sysctls,
             id,
             name,
-            engine: EngineName::Netctl,
+            engine,
             origin,
             created: timestamp(),
             network_mode: mode.name,
@@ -137,6 +149,7 @@ impl Engine {
         }
         if let (Origin::Attached { .. }, None, Some(option)) =
             (&container.origin, container.netns_name(), container.dns.needs_files())
+            && container.engine == EngineName::Netctl
         {
             return Err(Error::NeedsNamedNetns(option));
         }

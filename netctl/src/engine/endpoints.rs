@@ -38,7 +38,7 @@ impl Engine {
         let has_ipv6 = !container.sysctls.disable_ipv6() && !attachment.options.disable_ipv6();
         let (address4, address6) = (pick(false)?, if has_ipv6 { pick(true)? } else { None });
         Ok(Endpoint {
-            id: Id::random(),
+            id: attachment.endpoint.clone().unwrap_or_else(Id::random),
             container: container.id.clone(),
             network: network.id.clone(),
             slot: self.free_slot()?,
@@ -78,20 +78,20 @@ impl Engine {
     }
 
     /// Builds a recorded endpoint in the kernel and the container's namespace. The maps come last: until then nothing
-    /// reaches it.
+    /// reaches it. Without a namespace the container's end waits in the host's.
     pub(super) fn build_endpoint(
         &self,
         endpoint: &Endpoint,
         network: &Network,
         options: &EndpointOptions,
-        netns: &Netns,
+        netns: Option<&Netns>,
     ) -> Result<()> {
-        let (netlink, link) = (self.netlink()?, endpoint.link());
+        let (netlink, link, waiting) = (self.netlink()?, endpoint.link(), endpoint.waiting_link());
         netlink.add_veth(&Veth {
             name: &link,
             alias: &format!("netctl:endpoint:{}", endpoint.container.short()),
             mac: GATEWAY_MAC,
-            peer_name: &endpoint.interface,
+            peer_name: if netns.is_some() { &endpoint.interface } else { &waiting },
             peer_mac: Mac::from_bytes(endpoint.mac),
             peer_netns: netns,
             mtu: network.mtu(),
@@ -105,7 +105,7 @@ impl Engine {
         failpoint("endpoint.slot");
         self.lead_host(endpoint, network, index)?;
         failpoint("endpoint.routes");
-        furnish(endpoint, network, options, netns)?;
+        netns.map_or(Ok(()), |netns| furnish(endpoint, network, options, netns))?;
         failpoint("endpoint.namespace");
         Ok(())
     }

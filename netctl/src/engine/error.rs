@@ -267,6 +267,26 @@ pub enum Error {
     /// The container must run.
     #[error("container {0} is not running")]
     NotRunning(String),
+    /// The network is another engine's.
+    #[error("network {network} is {engine}'s; remove it with `{engine} network rm`")]
+    EnginesNetwork {
+        /// The network.
+        network: String,
+        /// The engine.
+        engine: &'static str,
+    },
+    /// Two engines ask for one network in different ways.
+    #[error(
+        "network {network} has {has}, and {asked} was asked for; ask for the same, or give the network another name"
+    )]
+    OtherNetwork {
+        /// The network.
+        network: String,
+        /// What it has.
+        has: String,
+        /// What was asked for.
+        asked: String,
+    },
     /// Endpoints keep the data plane.
     #[error("the data plane carries endpoints ({}); remove them first", .0.join(", "))]
     DataPlaneInUse(Vec<String>),
@@ -304,73 +324,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Invalid(_)
-            | Self::Network(_)
-            | Self::Name(_)
-            | Self::Subnet(_)
-            | Self::Filters(_)
-            | Self::Template(_)
-            | Self::Ports(_)
-            | Self::Dns(_)
-            | Self::Sysctls(_)
-            | Self::SysctlRefused { .. }
-            | Self::NeedsNamedNetns(_)
-            | Self::Unsupported(_) => 2,
-            Self::PortsNeedBridge(_)
-            | Self::NeedsBridge(_)
-            | Self::MixedModes
-            | Self::ModeConflict(_)
-            | Self::TwiceOnNetwork(_)
-            | Self::EndpointOptions(_) => 2,
-            Self::Bench(error) if error.is_usage() => 2,
-            Self::NetworkGone { .. } | Self::NotConnected { .. } => 3,
-            Self::NoNetwork(_) | Self::NoContainer(_) | Self::NoInterface(_) | Self::NoProcess(_) => 3,
-            Self::Netns { source: KernelError::File { source, .. }, .. }
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                3
-            }
-            Self::Netns { .. } | Self::HostNamespace => 2,
-            Self::OtherNamespace { .. }
-            | Self::NetworkExists(_)
-            | Self::ContainerExists(_)
-            | Self::PreDefined(_)
-            | Self::PreDefinedName(_)
-            | Self::ActiveEndpoints { .. }
-            | Self::Overlap { .. }
-            | Self::BridgeName { .. }
-            | Self::PoolsExhausted
-            | Self::SubnetFull(_)
-            | Self::Address { .. }
-            | Self::SlotsExhausted(_)
-            | Self::PortInUse { .. }
-            | Self::NotOurAddress(_)
-            | Self::NoFreePort(_)
-            | Self::RangeInUse { .. }
-            | Self::FirewallNeedsForwarding
-            | Self::AlreadyAttached(_)
-            | Self::InterfaceExists(_)
-            | Self::InterfacesExhausted(_)
-            | Self::JoinsStopped(_)
-            | Self::EndpointExists { .. }
-            | Self::HostNetwork
-            | Self::SharedNetwork
-            | Self::PrivateNetwork
-            | Self::Attached { .. }
-            | Self::NotAttached(_)
-            | Self::Running(_)
-            | Self::NotRunning(_)
-            | Self::DataPlaneInUse(_)
-            | Self::ServeRuns(_)
-            | Self::Kernel(KernelError::Locked { .. })
-            | Self::Store(StoreError::Ambiguous { .. }) => 4,
-            _ => 1,
-        }
-    }
-
     /// For `map_err`: a filter's value.
     pub fn filter(error: FilterError) -> Self {
         Self::Filters(vec![error])

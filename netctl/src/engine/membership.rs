@@ -7,13 +7,13 @@ use super::{Engine, Error, NetworkChoice, Result, modes::attachment};
 use crate::{
     failpoint::failpoint,
     kernel::{Netns, index_of},
-    model::{Attachment, Container, Driver, Endpoint, Id, Network, Origin, Protocol, Published, Status},
+    model::{Attachment, Container, Driver, Endpoint, EngineName, Id, Network, Origin, Protocol, Published, Status},
     runtime,
     store::Phase,
 };
 
 /// Names the container whose endpoints are recorded and not yet led out and published.
-const UNSETTLED: &str = "unsettled";
+pub(super) const UNSETTLED: &str = "unsettled";
 
 /// Interfaces are numbered by three digits at most.
 const MOST_INTERFACES: u32 = 1000;
@@ -53,7 +53,9 @@ impl Engine {
         for endpoint in &endpoints {
             self.build(container, endpoint, netns)?;
         }
-        self.lead_out(container, &endpoints, netns)?;
+        if !container.is_furnished_by_engine() {
+            self.lead_out(container, &endpoints, netns)?;
+        }
         failpoint("endpoints.led-out");
         endpoints.iter().try_for_each(|endpoint| self.publish(endpoint))?;
         Ok(endpoints)
@@ -87,7 +89,8 @@ impl Engine {
     ) -> Result<String> {
         let known = self.store.endpoints_of(&container.id)?;
         let is_ours = |name: &str| known.iter().any(|endpoint| endpoint.interface == name);
-        let exists = |name: &str| netns.inside(|| index_of(name).is_some());
+        let is_engines = container.is_furnished_by_engine();
+        let exists = |name: &str| if is_engines { Ok(false) } else { netns.inside(|| index_of(name).is_some()) };
         if let Some(name) = attachment.options.interface() {
             let is_taken = is_ours(name) || exists(name)?;
             return if is_taken { Err(Error::InterfaceExists(name.to_owned())) } else { Ok(name.to_owned()) };
@@ -109,6 +112,7 @@ impl Engine {
         let network = self.network(endpoint.network.as_str())?;
         self.set_up_network(&network)?;
         let options = container.attachment(&network.id).map(|attachment| attachment.options.clone());
+        let netns = Some(netns).filter(|_| !container.is_furnished_by_engine());
         self.build_endpoint(endpoint, &network, &options.unwrap_or_default(), netns)
     }
 
@@ -124,14 +128,28 @@ impl Engine {
         check_connection(&container, &network)?;
         let mut joined = container.clone();
         joined.attachments.push(attachment(choice, &network)?);
+        self.connect_to(&container, joined, &[network])
+    }
+
+    /// Connects a container to the networks that `joined` has more than it; all of them or none.
+    pub(super) fn connect_to(
+        &self,
+        container: &Container,
+        joined: Container,
+        networks: &[Network],
+    ) -> Result<(Id, bool)> {
         if container.state.status != Status::Running {
             self.store.atomically(|| self.store.update(&joined))?;
             failpoint("connect.ready");
-            return Ok((container.id, false));
+            return Ok((joined.id, false));
         }
-        let netns = self.netns_of(&container)?.ok_or_else(|| Error::NotRunning(container.name.to_string()))?;
+        let netns = match self.netns_of(container)? {
+            _ if container.is_furnished_by_engine() => Netns::own()?,
+            Some(netns) => netns,
+            None => return Err(Error::NotRunning(container.name.to_string())),
+        };
         self.ensure_data_plane()?;
-        if let Err(error) = self.connect_running(&joined, &network, &netns) {
+        if let Err(error) = self.connect_running(&joined, networks, &netns) {
             for (endpoint, phase) in self.store.phased_endpoints_of(&container.id)? {
                 if phase != Phase::Ready {
                     self.remove_endpoint(&endpoint)?;
@@ -143,17 +161,21 @@ impl Engine {
         Ok((joined.id, true))
     }
 
-    /// Builds the new endpoint up to where it has happened.
-    fn connect_running(&self, joined: &Container, network: &Network, netns: &Netns) -> Result<()> {
-        let attachment = joined.attachment(&network.id).ok_or_else(|| Error::NoNetwork(network.name.to_string()))?;
-        let endpoint = self.record_endpoint(joined, attachment, network, netns)?;
+    /// Builds the new endpoints up to where it has happened.
+    fn connect_running(&self, joined: &Container, networks: &[Network], netns: &Netns) -> Result<()> {
+        let mut new = Vec::new();
+        for network in networks {
+            let attachment =
+                joined.attachment(&network.id).ok_or_else(|| Error::NoNetwork(network.name.to_string()))?;
+            new.push(self.record_endpoint(joined, attachment, network, netns)?);
+        }
         let mut endpoints = self.store.endpoints_of(&joined.id)?;
         self.plan_publications(joined, &mut endpoints)?;
-        self.build(joined, &endpoint, netns)?;
+        new.iter().try_for_each(|endpoint| self.build(joined, endpoint, netns))?;
         self.store.atomically(|| {
             self.store.update(joined)?;
             endpoints.iter().try_for_each(|endpoint| self.store.update(endpoint))?;
-            self.store.set_phase::<Endpoint>(&endpoint.id, Phase::Ready)?;
+            new.iter().try_for_each(|endpoint| self.store.set_phase::<Endpoint>(&endpoint.id, Phase::Ready))?;
             self.store.set_meta(UNSETTLED, joined.id.as_str())
         })?;
         failpoint("connect.ready");
@@ -214,7 +236,7 @@ impl Engine {
         }
     }
 
-    fn settle_container(&self, id: &Id) -> Result<()> {
+    pub(super) fn settle_container(&self, id: &Id) -> Result<()> {
         if let Some(container) = self.store.find::<Container>(id.as_str())? {
             let (leaving, staying): (Vec<_>, Vec<_>) =
                 self.store.phased_endpoints_of(id)?.into_iter().partition(|(_, phase)| *phase != Phase::Ready);
@@ -270,12 +292,17 @@ impl Engine {
     }
 
     fn settle_namespace(&self, container: &Container, endpoints: &[Endpoint]) -> Result<()> {
+        if container.is_furnished_by_engine() {
+            return Ok(());
+        }
         let Some(netns) = self.netns_of(container)? else {
             return Ok(());
         };
         self.lead_out(container, endpoints, &netns)?;
         failpoint("endpoints.led-out");
-        runtime::write_files(self, container, endpoints)?;
+        if container.engine == EngineName::Netctl {
+            runtime::write_files(self, container, endpoints)?;
+        }
         if matches!(container.origin, Origin::Attached { .. }) {
             // Those who share the namespace have files of their own there.
             self.sharers_of(container)?.iter().try_for_each(|other| runtime::write_files(self, other, endpoints))?;
@@ -290,7 +317,7 @@ fn kept(leaving: &Endpoint, staying: &[Endpoint]) -> Vec<Published> {
     leaving.published.iter().filter(|port| !taken_over.contains(port)).cloned().collect()
 }
 
-fn check_connection(container: &Container, network: &Network) -> Result<()> {
+pub(super) fn check_connection(container: &Container, network: &Network) -> Result<()> {
     if network.driver == Driver::Host {
         return Err(Error::HostNetwork);
     }

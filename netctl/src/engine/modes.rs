@@ -147,6 +147,7 @@ pub(super) fn attachment(choice: NetworkChoice, network: &Network) -> Result<Att
         aliases: choice.aliases,
         priority: choice.priority,
         options: choice.options,
+        endpoint: choice.endpoint,
     })
 }
 

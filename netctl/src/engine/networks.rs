@@ -10,13 +10,20 @@ use crate::{
     failpoint::failpoint,
     ipam,
     kernel::{Route, index_of, sysctl},
-    model::{BUILT_IN, Container, Driver, Endpoint, Id, Name, Network, NetworkSpec, point_to_point_resolver},
+    model::{
+        BUILT_IN, Container, Driver, Endpoint, EngineName, Id, Name, Network, NetworkSpec, point_to_point_resolver,
+    },
     store::{Phase, StoreError},
 };
 
 impl Engine {
     /// Makes a user-defined network.
     pub fn create_network(&self, name: &Name, spec: &NetworkSpec) -> Result<Id> {
+        self.create_network_of(EngineName::Netctl, Id::random(), name, spec)
+    }
+
+    /// Makes an engine's network.
+    pub(super) fn create_network_of(&self, engine: EngineName, id: Id, name: &Name, spec: &NetworkSpec) -> Result<Id> {
         let errors = spec.errors();
         if !errors.is_empty() {
             return Err(Error::Network(errors));
@@ -28,7 +35,7 @@ impl Engine {
             return Err(Error::NetworkExists(name.to_string()));
         }
         self.ensure_built_in()?;
-        let network = self.plan_network(name.clone(), Driver::Bridge, spec)?;
+        let network = Network { id, engine, ..self.plan_network(name.clone(), Driver::Bridge, spec)? };
         self.check_bridge_name(&network)?;
         check_forwarding(&network)?;
         self.store.durably(|| self.store.insert(&network, Phase::Creating))?;
@@ -68,6 +75,7 @@ impl Engine {
             options: spec.stored_options(),
             labels: spec.labels.clone(),
             respects_host_firewall: spec.respects_host_firewall,
+            engine: EngineName::Netctl,
         };
         if driver == Driver::Bridge {
             self.choose_subnets(&mut network, spec, taken)?;
@@ -245,6 +253,15 @@ impl Engine {
         if network.is_built_in() {
             return Err(Error::PreDefined(network.name.to_string()));
         }
+        if network.engine == EngineName::Docker {
+            let engine = network.engine.name();
+            return Err(Error::EnginesNetwork { network: network.name.to_string(), engine });
+        }
+        self.remove_idle_network(&network)
+    }
+
+    /// Removes a network, whosesoever it is, that no container is on.
+    pub(super) fn remove_idle_network(&self, network: &Network) -> Result<()> {
         let endpoints = self.store.endpoints_on(&network.id)?;
         if !endpoints.is_empty() {
             let names = endpoints.iter().map(|endpoint| self.container_name(&endpoint.container));
@@ -253,7 +270,7 @@ impl Engine {
                 endpoints: names.collect::<Result<_>>()?,
             });
         }
-        self.begin_network_removal(&network)
+        self.begin_network_removal(network)
     }
 
     /// Removes the networks that no container refers to, running or not, of those that are chosen; tells which.
@@ -264,7 +281,8 @@ impl Engine {
         }
         let mut removed = Vec::new();
         for network in self.networks()? {
-            if !network.is_built_in() && !used.contains(&network.id) && is_chosen(&network) {
+            let is_ours = !network.is_built_in() && network.engine != EngineName::Docker;
+            if is_ours && !used.contains(&network.id) && is_chosen(&network) {
                 self.begin_network_removal(&network)?;
                 removed.push(network.name);
             }
@@ -283,6 +301,7 @@ impl Engine {
         failpoint("network.taken-down");
         let gone: std::result::Result<(), StoreError> = self.store.durably(|| {
             self.store.forget_meta(&last_address_key(&network.id, ""))?;
+            self.store.release_addresses_of(&network.id)?;
             self.store.delete::<Network>(&network.id)
         });
         Ok(gone?)

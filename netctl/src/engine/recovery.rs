@@ -127,7 +127,7 @@ pub fn has_dead(store: &Store) -> std::result::Result<bool, StoreError> {
         container.state.status == Status::Running
             && match &container.origin {
                 Origin::Run { .. } => !is_alive(container.state.pid, container.state.start),
-                Origin::Attached { netns, cookie } => {
+                Origin::Attached { netns, cookie, .. } => {
                     !placed.contains(container.id.as_str())
                         && !attached_netns(netns, *cookie).is_ok_and(|netns| netns.is_some())
                 }

@@ -46,7 +46,7 @@ impl Engine {
             mac: GATEWAY_MAC,
             peer_name: "eth0",
             peer_mac: mac,
-            peer_netns: netns,
+            peer_netns: Some(netns),
             mtu: 1500,
         })?;
         failpoint("resolver.link");

@@ -38,8 +38,8 @@ pub struct Veth<'a> {
     pub peer_name: &'a str,
     /// The MAC of the other end.
     pub peer_mac: Mac,
-    /// Where the other end goes.
-    pub peer_netns: &'a Netns,
+    /// Where the other end goes; it stays here, marked as ours too, where there is none.
+    pub peer_netns: Option<&'a Netns>,
     /// The MTU of both.
     pub mtu: u32,
 }
@@ -79,14 +79,18 @@ impl Netlink {
             .address(veth.peer_mac.bytes().to_vec())
             .mtu(veth.mtu)
             .build();
-        peer.attributes.push(LinkAttribute::NetNsFd(veth.peer_netns.raw()));
+        peer.attributes.extend(veth.peer_netns.map(|netns| LinkAttribute::NetNsFd(netns.raw())));
         let message = LinkVeth::new(veth.name, veth.peer_name)
             .address(veth.mac.bytes().to_vec())
             .mtu(veth.mtu)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .build();
         // An alias given when a link is made is ignored by kernels before 6.10.
-        self.carry_out(vec![added(veth.name, &[], message), marked(veth.name, veth.alias)])
+        let mut changes = vec![added(veth.name, &[], message), marked(veth.name, veth.alias)];
+        if veth.peer_netns.is_none() {
+            changes.push(marked(veth.peer_name, veth.alias));
+        }
+        self.carry_out(changes)
     }
 
     /// Makes a bridge. An engine's never has a port: it is a place for addresses.

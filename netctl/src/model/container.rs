@@ -12,11 +12,41 @@ use serde::{Deserialize, Serialize};
 use super::{ContainerPort, Dns, EndpointOptions, Id, Name, PortSpec, Protocol, Sysctls};
 
 /// Whose container it is.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Debug)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineName {
     /// Begun or attached by our own command line.
+    #[default]
     Netctl,
+    /// Docker's daemon, by its plugin protocol.
+    Docker,
+    /// Podman, as its netavark.
+    Podman,
+    /// A runtime that speaks CNI.
+    Cni,
+}
+
+impl EngineName {
+    /// The word that lists show.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Netctl => "netctl",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Cni => "cni",
+        }
+    }
+}
+
+/// Who gives a container's interfaces their addresses and routes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum Furnished {
+    /// We do, inside its namespace.
+    #[default]
+    ByUs,
+    /// Its engine: the container's end waits in the host's namespace, from where the engine moves it.
+    ByEngine,
 }
 
 /// Where its namespace comes from.
@@ -39,6 +69,9 @@ pub enum Origin {
         /// The kernel's number for it, which no other has in this boot; 0 where none was recorded.
         #[serde(default)]
         cookie: u64,
+        /// Who furnishes it.
+        #[serde(default)]
+        furnished: Furnished,
     },
 }
 
@@ -87,6 +120,9 @@ pub struct Attachment {
     /// Docker's driver options for the endpoint.
     #[serde(default)]
     pub options: EndpointOptions,
+    /// The identifier that the container's engine has given the endpoint, if it has.
+    #[serde(default)]
+    pub endpoint: Option<Id>,
 }
 
 impl Attachment {
@@ -159,6 +195,18 @@ pub struct Published {
     pub rule: u32,
 }
 
+impl Published {
+    /// Whether it is what was asked for there.
+    pub fn is_as_asked(&self, port: &PortSpec) -> bool {
+        (self.port, self.protocol, &self.from) == (port.port, port.protocol, &port.from)
+            && port.host_ip.is_none_or(|ip| ip == self.host_ip)
+            && match (port.host_port, port.host_port_end) {
+                (Some(first), last) => (first..=last.unwrap_or(first)).contains(&self.host_port),
+                (None, _) => true,
+            }
+    }
+}
+
 /// A container's live place on a network.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
 pub struct Endpoint {
@@ -198,6 +246,11 @@ impl Endpoint {
         format!("nce{}", self.id.short())
     }
 
+    /// The name of the container's end while it waits in the host's namespace for an engine that moves it.
+    pub fn waiting_link(&self) -> String {
+        format!("ncp{}", self.id.short())
+    }
+
     /// Whether it has an address of that family.
     pub fn has_family(&self, ipv6: bool) -> bool {
         if ipv6 { self.address6.is_some() } else { self.address4.is_some() }
@@ -210,14 +263,23 @@ impl Endpoint {
 }
 
 impl Container {
-    /// The name of the named network namespace (ip-netns(8)) that was attached, if it was one.
+    /// The name of the named network namespace (ip-netns(8)) that a user has attached, if it was one: other engines have
+    /// files of their own for theirs.
     pub fn netns_name(&self) -> Option<&str> {
         let Origin::Attached { netns, .. } = &self.origin else {
             return None;
         };
+        if self.engine != EngineName::Netctl {
+            return None;
+        }
         let is_named = |directory: &Path| NAMED_NETNS.iter().any(|known| directory == Path::new(known));
         netns.parent().filter(|directory| is_named(directory))?;
         netns.file_name()?.to_str()
+    }
+
+    /// Whether its engine gives its interfaces their addresses and routes.
+    pub fn is_furnished_by_engine(&self) -> bool {
+        matches!(self.origin, Origin::Attached { furnished: Furnished::ByEngine, .. })
     }
 
     /// What it asks of a network that it is on.

@@ -65,6 +65,7 @@ mod tests {
             options: Default::default(),
             labels: Default::default(),
             respects_host_firewall: false,
+            engine: crate::model::EngineName::Netctl,
             ranges: Default::default(),
             reserved: Default::default(),
         }

@@ -4,6 +4,7 @@ use std::{fmt, fs::File, io::Read};
 
 use netctl_common::abi::Mac;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// An identifier of a network, container or endpoint.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]
@@ -14,6 +15,11 @@ impl Id {
     /// A new one that nobody else has.
     pub fn random() -> Self {
         Self(random_bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The one that always follows from a text: its SHA-256.
+    pub fn derived(text: &str) -> Self {
+        Self(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// All 64 digits.

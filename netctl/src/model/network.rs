@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Id, Name, PortSpec,
+    EngineName, Id, Name, PortSpec,
     addressing::{Addressing, AddressingError},
     options::{OptionError, Options},
 };
@@ -69,9 +69,17 @@ pub struct Network {
     /// Whether a new connection from outside is shown to the host's FORWARD chain first.
     #[serde(default)]
     pub respects_host_firewall: bool,
+    /// Whose it is.
+    #[serde(default)]
+    pub engine: EngineName,
 }
 
 impl Network {
+    /// Whether it goes with its last container: the engine makes it anew for the next one, and never tells that it is to go.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.engine, EngineName::Podman | EngineName::Cni)
+    }
+
     /// Whether no container may have an address: it is a gateway's or reserved.
     pub fn keeps(&self, address: IpAddr) -> bool {
         self.gateways.iter().chain(self.reserved.values()).any(|kept| *kept == address)
@@ -90,6 +98,12 @@ impl Network {
     /// What marks its anchor interface as ours.
     pub fn anchor_alias(&self) -> String {
         format!("netctl:network:{}:{}", self.name, self.id.short())
+    }
+
+    /// Whether an interface with that alias is its anchor, which may have been made when the network had another name.
+    pub fn is_anchor_alias(&self, alias: &str) -> bool {
+        let rest = alias.strip_prefix("netctl:network:").and_then(|rest| rest.strip_suffix(self.id.short()));
+        rest.is_some_and(|rest| rest.ends_with(':'))
     }
 
     /// Whether it is always there.

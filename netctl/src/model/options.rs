@@ -235,7 +235,7 @@ fn error(name: &str, value: &str) -> Option<OptionError> {
         }
         BRIDGE_NAME => (
             is_interface_name(value) && !is_reserved(value),
-            "give an interface's name of at most 15 characters that does not begin as netctl's own do (nce, ncn, ncr)",
+            "give an interface's name of at most 15 characters that does not begin as netctl's own do (nce, ncn, ncp, ncr)",
         ),
         TRUSTED => (
             value.split(':').filter(|name| !name.is_empty()).all(is_interface_name),
@@ -255,7 +255,7 @@ fn error(name: &str, value: &str) -> Option<OptionError> {
 
 /// What begins so is taken for ours by its name.
 fn is_reserved(name: &str) -> bool {
-    ["nce", "ncn", "ncr"].iter().any(|prefix| name.starts_with(prefix))
+    ["nce", "ncn", "ncp", "ncr"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn is_source(address: Option<IpAddr>) -> bool {

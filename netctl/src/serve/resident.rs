@@ -36,7 +36,7 @@ const SOON: Duration = Duration::from_millis(50);
 const LONGEST_LINE: u64 = 128;
 
 /// How our own links' names begin.
-const OWN_LINKS: [&str; 3] = ["nce", "ncn", "ncr"];
+const OWN_LINKS: [&str; 4] = ["nce", "ncn", "ncp", "ncr"];
 
 /// Serves until it is told to end. An automatic one gives way where another runs.
 pub fn serve(dirs: &Dirs, automatic: bool) -> Result<()> {

@@ -24,8 +24,11 @@ impl Store {
         Ok(self.select(query, &[&mode])?.into_iter().map(|(container, _)| container).collect())
     }
 
-    /// Whether an endpoint on a network has the address.
+    /// Whether an endpoint on a network has the address, or it is held for one.
     pub fn is_address_taken(&self, network: &Id, address: IpAddr) -> Result<bool, StoreError> {
+        if self.holder_of(network, address)?.is_some() {
+            return Ok(true);
+        }
         let query = match address {
             IpAddr::V4(_) => "SELECT 1 FROM endpoints WHERE network = ?1 AND json_extract(body, '$.address4') = ?2",
             IpAddr::V6(_) => "SELECT 1 FROM endpoints WHERE network = ?1 AND json_extract(body, '$.address6') = ?2",

@@ -3,6 +3,7 @@
 
 mod error;
 mod lookups;
+mod records;
 mod rows;
 mod schema;
 

@@ -46,6 +46,14 @@ CREATE TABLE ports (protocol INTEGER NOT NULL, block INTEGER NOT NULL, endpoint 
 CREATE INDEX ports_by_endpoint ON ports (endpoint);
 ";
 
+/// What format 2 lacked: what other engines have been promised before any container of theirs is there.
+const SINCE_3: &str = "
+CREATE TABLE records (kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID;
+CREATE TABLE held_addresses (network TEXT NOT NULL, address TEXT NOT NULL, holder TEXT NOT NULL,
+    PRIMARY KEY (network, address)) STRICT, WITHOUT ROWID;
+CREATE INDEX held_addresses_by_holder ON held_addresses (holder);
+";
+
 /// What a format has that the one before it lacks.
 struct Step {
     /// Statements that make it.
@@ -55,10 +63,13 @@ struct Step {
 }
 
 /// The way from the oldest format to ours, a step a format. A new file takes all of them, an older one those that it lacks.
-const STEPS: &[Step] = &[Step {
-    tables: SINCE_2,
-    fill: |store| store.all::<Endpoint>()?.iter().try_for_each(|(endpoint, _)| store.note_ports(endpoint)),
-}];
+const STEPS: &[Step] = &[
+    Step {
+        tables: SINCE_2,
+        fill: |store| store.all::<Endpoint>()?.iter().try_for_each(|(endpoint, _)| store.note_ports(endpoint)),
+    },
+    Step { tables: SINCE_3, fill: |_| Ok(()) },
+];
 
 /// How many ports make one row of the table of ports.
 pub const PORT_BLOCK: u16 = 64;

@@ -11,23 +11,34 @@ use crate::{programs, project};
 pub const EBPF: &[&str] =
     &["rustc-web", "cargo-web", "rust-web-clippy", "libstd-rust-web-dev-bpf", "llvm-22-dev", "libpolly-22-dev"];
 
-/// What the tests run: servers, clients, a firewall to be independent of, and machines to boot other kernels in.
+/// What the tests run: servers, clients, a firewall to be independent of, the engines that netctl serves, and machines to
+/// boot other kernels in.
 const TESTS: &[&str] = &[
+    "aardvark-dns",
     "bpftool",
     "busybox-static",
+    "containerd",
+    "containernetworking-plugins",
+    "crun",
     "curl",
     "dnsutils",
+    "docker-compose",
+    "docker.io",
     "ethtool",
     "iperf3",
     "iproute2",
     "iptables",
     "iputils-ping",
+    "netavark",
     "netcat-openbsd",
     "nftables",
     "nginx-light",
+    "podman",
+    "podman-compose",
     "procps",
     "python3",
     "qemu-system-x86",
+    "runc",
     "socat",
     "tcpdump",
     "util-linux",

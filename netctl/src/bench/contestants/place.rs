@@ -103,7 +103,7 @@ impl Place {
             mac,
             peer_name: other_device,
             peer_mac,
-            peer_netns: &other.netns,
+            peer_netns: Some(&other.netns),
             mtu: MTU,
         };
         Netlink::open_in(&self.netns)?.add_veth(&veth)?;
