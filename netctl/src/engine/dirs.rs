@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Error, Result};
-use crate::kernel::KernelError;
+use crate::kernel::{KernelError, Netns, netns_cookie};
 
 /// The environment variable of [`Dirs::state`], for those who begin us and cannot give options.
 pub const STATE: &str = "NETCTL_STATE_DIR";
@@ -41,17 +41,35 @@ pub struct Dirs {
 }
 
 impl Dirs {
-    /// What the environment says, or else the usual places: for commands whose words are another program's.
-    pub fn of_environment() -> Self {
-        let read = |name: &str, usual: &str| {
-            let given = std::env::var_os(name).filter(|value| !value.is_empty());
-            given.map_or_else(|| PathBuf::from(usual), PathBuf::from)
-        };
-        Self {
-            state: read(STATE, DEFAULT_STATE),
-            run: read(RUN, DEFAULT_RUN),
-            bpffs: read(BPFFS, DEFAULT_BPFFS),
-            resolv_conf: read(RESOLV_CONF, DEFAULT_RESOLV_CONF),
+    /// What the environment says, or else the usual places: for commands whose words are another program's. Where it says
+    /// nothing and the host is not the machine's first one, that host has places of its own, named by its cookie: whoever
+    /// begins us there cannot be asked for directories.
+    ///
+    /// # Errors
+    /// Where the namespace cannot be told from others.
+    pub fn of_environment() -> Result<Self> {
+        let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let (state, run, bpffs) = (given(STATE), given(RUN), given(BPFFS));
+        let is_told = state.is_some() || run.is_some() || bpffs.is_some();
+        let suffix = if is_told || is_first_host()? { String::new() } else { suffix(netns_cookie()?) };
+        let usual = |path: &str| PathBuf::from(format!("{path}{suffix}"));
+        Ok(Self {
+            state: state.unwrap_or_else(|| usual(DEFAULT_STATE)),
+            run: run.unwrap_or_else(|| usual(DEFAULT_RUN)),
+            bpffs: bpffs.unwrap_or_else(|| usual(DEFAULT_BPFFS)),
+            resolv_conf: given(RESOLV_CONF).unwrap_or_else(|| PathBuf::from(DEFAULT_RESOLV_CONF)),
+        })
+    }
+
+    /// Whether they are a host's own places that [`Dirs::of_environment`] has chosen, and so go with its last container.
+    pub fn are_of_one_host(&self) -> bool {
+        netns_cookie().is_ok_and(|cookie| self.state == Path::new(&format!("{DEFAULT_STATE}{}", suffix(cookie))))
+    }
+
+    /// Removes the directories; what is gone already is the aim.
+    pub(super) fn remove(&self) {
+        for path in [&self.run, &self.state] {
+            let _ = std::fs::remove_dir_all(path);
         }
     }
 
@@ -107,4 +125,13 @@ impl Dirs {
         ]
         .concat()
     }
+}
+
+fn suffix(cookie: u64) -> String {
+    format!("-netns-{cookie}")
+}
+
+/// Whether this is the network namespace of the machine's first process.
+fn is_first_host() -> Result<bool> {
+    Ok(Netns::of_pid(1)?.inode()? == Netns::own()?.inode()?)
 }

@@ -209,6 +209,21 @@ impl Engine {
         Ok(!leaving.is_empty())
     }
 
+    /// Takes everything down, directories included, where they are one host's own and no container is left. Whether it is
+    /// gone.
+    ///
+    /// # Errors
+    /// Where the kernel or the state refuses.
+    pub fn retire_if_deserted(&self) -> Result<bool> {
+        if !self.dirs.are_of_one_host() || !self.store.all::<Container>()?.is_empty() {
+            return Ok(false);
+        }
+        self.unload()?;
+        failpoint("engine.unloaded");
+        self.dirs.remove();
+        Ok(true)
+    }
+
     /// Publishes exactly these ports to a guest's endpoint on a network, and none others any more.
     ///
     /// # Errors

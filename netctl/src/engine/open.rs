@@ -56,8 +56,12 @@ impl Engine {
 
     /// Opens the engine without looking at what others left.
     pub fn open_as_is(dirs: &Dirs) -> Result<Self> {
-        dirs.prepare()?;
-        let lock = Lock::take(&dirs.lock())?;
+        let lock = loop {
+            dirs.prepare()?;
+            if let Some(lock) = Lock::take(&dirs.lock())? {
+                break lock;
+            }
+        };
         let store = Store::open(&dirs.state)?;
         let data_plane = DataPlane::at(&dirs.bpffs);
         let engine = Self { dirs: dirs.clone(), store, data_plane, netlink: OnceCell::new(), _lock: lock };

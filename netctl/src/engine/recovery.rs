@@ -48,7 +48,11 @@ impl Engine {
         }
         match &container.origin {
             Origin::Run { .. } => self.record_exit(container, None)?,
-            Origin::Attached { .. } => self.erase_container(container)?,
+            Origin::Attached { .. } => {
+                self.erase_container(container)?;
+                let networks = container.attachments.iter().map(|attachment| attachment.network.clone());
+                self.remove_deserted(&networks.collect::<Vec<_>>())?;
+            }
         }
         Ok(true)
     }

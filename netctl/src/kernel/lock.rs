@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
+    os::unix::fs::MetadataExt,
     path::Path,
     time::{Duration, Instant},
 };
@@ -18,8 +19,9 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock, waiting up to 30 s for whoever holds it.
-    pub fn take(path: &Path) -> Result<Self> {
+    /// Takes the lock, waiting up to 30 s for whoever holds it. Nothing where that one has removed the file meanwhile, with
+    /// all that the lock was for.
+    pub fn take(path: &Path) -> Result<Option<Self>> {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -43,8 +45,12 @@ impl Lock {
                 Err(TryLockError::Error(source)) => return Err(KernelError::file("lock", path)(source)),
             }
         }
+        let is_there = match (lock.file.metadata(), std::fs::metadata(path)) {
+            (Ok(held), Ok(there)) => held.ino() == there.ino(),
+            _ => false,
+        };
         lock.sign();
-        Ok(lock)
+        Ok(is_there.then_some(lock))
     }
 
     /// Writes our pid, for whoever waits too long. It is a courtesy: failing to is no reason to fail.

@@ -26,6 +26,7 @@ pub fn admit(
         let admitted = ensured.and_then(|()| engine.admit(guest, choices, ports));
         if admitted.is_err() {
             engine.remove_deserted(&made)?;
+            engine.retire_if_deserted()?;
         }
         admitted
     })?;
@@ -41,7 +42,11 @@ pub fn admit(
 /// # Errors
 /// As [`Engine::release`].
 pub fn release(dirs: &Dirs, engine: EngineName, reference: &str, networks: Option<&[Id]>) -> Result<bool> {
-    let was_on = Engine::change(dirs, |netctl| netctl.release(engine, reference, networks))?;
+    let was_on = Engine::change(dirs, |netctl| {
+        let was_on = netctl.release(engine, reference, networks)?;
+        netctl.retire_if_deserted()?;
+        Ok(was_on)
+    })?;
     serve::nudge(dirs, Changed::Container(&crate::engine::guest_id(engine, reference)));
     Ok(was_on)
 }

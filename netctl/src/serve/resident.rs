@@ -267,7 +267,14 @@ impl Resident {
     async fn look_around(&mut self) {
         let dirs = self.dirs.clone();
         let work = move || {
+            if !dirs.lock().exists() {
+                // It has retired: we are told to end.
+                return Ok(());
+            }
             let engine = Engine::open(&dirs)?;
+            if engine.retire_if_deserted()? {
+                return Ok(());
+            }
             // One that was taken down while this waited for the lock stays down.
             if engine.data_plane_status()?.0 { engine.refresh_data_plane() } else { Ok(()) }
         };
