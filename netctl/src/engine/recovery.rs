@@ -6,7 +6,7 @@ use super::{Engine, Result, attached::attached_netns};
 use crate::{
     failpoint::failpoint,
     kernel::{Cgroup, index_of, is_alive},
-    model::{Container, Endpoint, Network, Origin, Status},
+    model::{Container, Endpoint, EngineName, Network, Origin, Status},
     store::{Phase, Store, StoreError},
 };
 
@@ -23,6 +23,12 @@ impl Engine {
         }
         for (network, _) in self.store.unfinished::<Network>()? {
             self.finish_network_removal(&network)?;
+        }
+        // Whoever made one for a container that has not come, or has gone, was killed before it removed it.
+        let transient = EngineName::ALL.into_iter().filter(|engine| engine.has_transient_networks());
+        let transient: Vec<&str> = transient.map(EngineName::name).collect();
+        for network in self.store.deserted_networks(&transient)? {
+            self.remove_idle_network(&network)?;
         }
         self.finish_moves()
     }

@@ -27,6 +27,15 @@ pub enum EngineName {
 }
 
 impl EngineName {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Netctl, Self::Docker, Self::Podman, Self::Cni];
+
+    /// Whether its networks go with their last container: it makes them anew for the next one, and never tells that they are
+    /// to go.
+    pub const fn has_transient_networks(self) -> bool {
+        matches!(self, Self::Podman | Self::Cni)
+    }
+
     /// The word that lists show.
     pub const fn name(self) -> &'static str {
         match self {

@@ -75,9 +75,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether it goes with its last container: the engine makes it anew for the next one, and never tells that it is to go.
+    /// Whether it goes with its last container.
     pub fn is_transient(&self) -> bool {
-        matches!(self.engine, EngineName::Podman | EngineName::Cni)
+        self.engine.has_transient_networks()
     }
 
     /// Whether no container may have an address: it is a gateway's or reserved.

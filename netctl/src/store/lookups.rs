@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use rusqlite::{OptionalExtension, params};
 
 use super::{Store, StoreError, schema::PORT_BLOCK};
-use crate::model::{Container, Endpoint, Id, Protocol};
+use crate::model::{Container, Endpoint, Id, Network, Protocol};
 
 /// A block of ports of one protocol.
 type Block = (u8, u16);
@@ -16,6 +16,17 @@ impl Store {
         let query = "SELECT body, phase FROM containers WHERE json_extract(body, '$.origin.cookie') IN (?1, 0)";
         let found = self.select(query, &[&cookie.cast_signed()])?;
         Ok(found.into_iter().map(|(container, _)| container).collect())
+    }
+
+    /// Networks of these engines that no endpoint is on.
+    pub fn deserted_networks(&self, engines: &[&str]) -> Result<Vec<Network>, StoreError> {
+        let query = "SELECT body, phase FROM networks WHERE json_extract(body, '$.engine') = ?1
+            AND NOT EXISTS (SELECT 1 FROM endpoints WHERE endpoints.network = networks.id)";
+        let mut found = Vec::new();
+        for engine in engines {
+            found.extend(self.select(query, &[engine])?.into_iter().map(|(network, _)| network));
+        }
+        Ok(found)
     }
 
     /// Containers of that network mode.
