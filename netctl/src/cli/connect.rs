@@ -60,6 +60,7 @@ pub fn connect(dirs: &Dirs, arguments: Connect) -> Outcome {
         priority: arguments.gw_priority,
         options: endpoint.unwrap_or_default(),
         endpoint: None,
+        ..NetworkChoice::default()
     };
     runtime::connect(dirs, &arguments.network, &arguments.container, choice)?;
     Ok(0)

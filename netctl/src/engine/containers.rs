@@ -10,8 +10,8 @@ use crate::{
     failpoint::failpoint,
     kernel::{Netns, start_time, sysctl},
     model::{
-        Candidate, Container, ContainerPort, Dns, Endpoint, EndpointOptions, EngineName, Id, Name, Network, Origin,
-        PortSpec, State, Status, SysctlError, Sysctls,
+        Candidate, Container, ContainerPort, Dns, Endpoint, EndpointOptions, EngineName, FurtherRoute, Id, Name,
+        Network, Origin, PortSpec, State, Status, SysctlError, Sysctls,
     },
     store::Phase,
 };
@@ -33,6 +33,10 @@ pub struct NetworkChoice {
     pub options: EndpointOptions,
     /// The identifier that the container's engine gives the endpoint; one is made up where there is none.
     pub endpoint: Option<Id>,
+    /// Routes besides those that lead out.
+    pub routes: Vec<FurtherRoute>,
+    /// Whether the network shall not lead out though it could, for IPv4 and for IPv6.
+    pub stays_inside: [bool; 2],
 }
 
 /// What a user asks of a new container.

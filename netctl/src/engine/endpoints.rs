@@ -170,6 +170,15 @@ impl Engine {
         Ok(self.netlink()?.lead(index, Mac::from_bytes(endpoint.mac), &routes)?)
     }
 
+    /// Tells the data plane and the host that an endpoint has another MAC than before.
+    pub(super) fn move_mac(&self, before: &Endpoint, after: &Endpoint, network: &Network) -> Result<()> {
+        let link_local = std::net::Ipv6Addr::from(eui64_link_local(Mac::from_bytes(before.mac)));
+        self.plane().maps().remove_address(network.number, link_local.into())?;
+        let index = index_of(&after.link()).unwrap_or(0);
+        self.fill_slot(after, network, index)?;
+        self.lead_host(after, network, index)
+    }
+
     /// Takes an endpoint out of the kernel, whatever of it is there; what is gone already stays gone.
     pub(super) fn dismantle_endpoint(&self, endpoint: &Endpoint, network: Option<&Network>) -> Result<()> {
         if self.plane().is_loaded() {

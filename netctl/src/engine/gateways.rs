@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use super::{Engine, Error, Result};
 use crate::{
     kernel::{MAIN_TABLE, Netlink, Netns, Route, SourceRule, index_of, sysctl},
-    model::{Candidate, Container, ContainerPort, Endpoint, Network, PortSpec, Published, Status, leader},
+    model::{
+        Candidate, Container, ContainerPort, Endpoint, FurtherRoute, Network, PortSpec, Published, Status, leader,
+    },
 };
 
 /// Where our rules stand in a container's namespace: behind the local table, before the main one.
@@ -115,7 +117,8 @@ impl Engine {
     /// Brings the routes of a container's namespace in line with its endpoints.
     pub(super) fn lead_out(&self, container: &Container, endpoints: &[Endpoint], netns: &Netns) -> Result<()> {
         let networks = self.networks_of(endpoints)?;
-        let candidates = candidates(container, endpoints, &networks);
+        let candidates = ways_out(container, candidates(container, endpoints, &networks));
+        let further = |ipv6| further_routes(container, endpoints, ipv6);
         let look = || -> Result<_> {
             let links = endpoints.iter().map(|endpoint| index_of(&endpoint.interface)).collect::<Vec<_>>();
             Ok((links, sysctl::has_ipv6(), Netlink::open()?))
@@ -123,7 +126,7 @@ impl Engine {
         let (links, has_ipv6, inside) = netns.inside(look)??;
         for ipv6 in [false, true] {
             if !ipv6 || has_ipv6 {
-                bring_about(&inside, ipv6, &wanted(&candidates, endpoints, &links, ipv6))?;
+                bring_about(&inside, ipv6, &wanted(&candidates, endpoints, &links, &further(ipv6), ipv6))?;
             }
         }
         Ok(())
@@ -167,6 +170,25 @@ fn candidates<'a>(container: &Container, endpoints: &[Endpoint], networks: &'a [
         .collect()
 }
 
+/// The candidates, without the families in which a network shall not lead out.
+fn ways_out<'a>(container: &Container, candidates: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
+    let willing = |candidate: Candidate<'a>| {
+        let stays = container.attachment(&candidate.network.id).map_or([false; 2], |found| found.stays_inside);
+        let ([has4, has6], [stays4, stays6]) = (candidate.families, stays);
+        Candidate { families: [has4 && !stays4, has6 && !stays6], ..candidate }
+    };
+    candidates.into_iter().map(willing).collect()
+}
+
+/// What each endpoint's network was asked to lead to besides.
+fn further_routes(container: &Container, endpoints: &[Endpoint], ipv6: bool) -> Vec<Vec<FurtherRoute>> {
+    let of = |endpoint: &Endpoint| {
+        let routes = container.attachment(&endpoint.network).map(|attachment| attachment.routes.iter());
+        routes.into_iter().flatten().filter(|route| route.destination.addr().is_ipv6() == ipv6).cloned().collect()
+    };
+    endpoints.iter().map(of).collect()
+}
+
 /// An endpoint with all that its routes need.
 struct Member<'a> {
     endpoint: &'a Endpoint,
@@ -183,12 +205,23 @@ impl Member<'_> {
         if self.subnet.contains(&self.gateway) { None } else { Some(route) }
     }
 
+    fn further(&self, route: &FurtherRoute) -> Route {
+        let gateway = Some(route.gateway.unwrap_or(self.gateway));
+        Route { gateway, ..self.route(route.destination, MAIN_TABLE) }
+    }
+
     fn route(&self, destination: IpNet, table: u32) -> Route {
         Route { destination: destination.trunc(), link: self.link, gateway: Some(self.gateway), source: None, table }
     }
 }
 
-fn wanted(candidates: &[Candidate<'_>], endpoints: &[Endpoint], links: &[Option<u32>], ipv6: bool) -> Wanted {
+fn wanted(
+    candidates: &[Candidate<'_>],
+    endpoints: &[Endpoint],
+    links: &[Option<u32>],
+    further: &[Vec<FurtherRoute>],
+    ipv6: bool,
+) -> Wanted {
     let everywhere = if ipv6 { IpNet::V6(Default::default()) } else { IpNet::V4(Default::default()) };
     let all = candidates.iter().zip(endpoints).zip(links);
     let members: Vec<Option<Member<'_>>> = all
@@ -201,6 +234,9 @@ fn wanted(candidates: &[Candidate<'_>], endpoints: &[Endpoint], links: &[Option<
     let mut wanted = Wanted { routes: Vec::new(), rules: Vec::new() };
     wanted.routes.extend(members.iter().flatten().filter_map(Member::way_to_gateway));
     wanted.routes.extend(leader.map(|leader| leader.route(everywhere, MAIN_TABLE)));
+    for (member, routes) in members.iter().zip(further) {
+        wanted.routes.extend(member.iter().flat_map(|member| routes.iter().map(|route| member.further(route))));
+    }
     let members: Vec<_> = members.iter().flatten().collect();
     if members.len() < 2 {
         return wanted;

@@ -15,11 +15,11 @@ use super::{
 use crate::{
     failpoint::failpoint,
     kernel::{Netns, netns_cookie},
-    model::{Container, Endpoint, EngineName, Furnished, Id, Name, Network, Origin, PortSpec, Published},
+    model::{Container, Dns, Endpoint, EngineName, Furnished, Id, Name, Network, Origin, PortSpec, Published},
 };
 
 /// A container of another engine's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Guest {
     /// Whose it is.
     pub engine: EngineName,
@@ -33,6 +33,8 @@ pub struct Guest {
     pub netns: PathBuf,
     /// Who gives its interfaces their addresses and routes.
     pub furnished: Furnished,
+    /// What it asks of names.
+    pub dns: Dns,
     /// Labels.
     pub labels: BTreeMap<String, String>,
 }
@@ -133,6 +135,7 @@ impl Engine {
             hostname: guest.hostname.clone(),
             networks,
             ports: ports.to_vec(),
+            dns: guest.dns.clone(),
             labels: guest.labels.clone(),
             ..RunSpec::default()
         };

@@ -13,6 +13,7 @@ mod gateways;
 mod guest_networks;
 mod guests;
 mod held_ports;
+mod inside;
 mod membership;
 mod modes;
 mod netns_files;
@@ -29,7 +30,10 @@ pub use dirs::Dirs;
 pub use error::{Error, Result};
 pub use guest_networks::NetworkRequest;
 pub use guests::{Admitted, Guest, Identity, guest_id};
+pub use inside::{change_interface_in, interface_in, is_own_netns, read_sysctls_in, set_sysctls_in};
 pub use modes::Sharing;
 pub use open::Engine;
 pub use recovery::has_dead;
 pub use resolver::Resolver;
+
+pub use crate::kernel::{InterfaceChange, InterfaceState};

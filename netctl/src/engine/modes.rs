@@ -148,6 +148,8 @@ pub(super) fn attachment(choice: NetworkChoice, network: &Network) -> Result<Att
         priority: choice.priority,
         options: choice.options,
         endpoint: choice.endpoint,
+        routes: choice.routes,
+        stays_inside: choice.stays_inside,
     })
 }
 

@@ -5,6 +5,7 @@ pub mod bpf;
 mod cgroup;
 mod error;
 mod filters;
+mod interfaces;
 mod links;
 mod lock;
 mod monitor;
@@ -21,6 +22,7 @@ pub mod sysctl;
 
 pub use cgroup::Cgroup;
 pub use error::{KernelError, Result};
+pub use interfaces::{InterfaceChange, InterfaceState};
 pub use links::{Interface, Veth, index_of};
 pub use lock::Lock;
 pub use monitor::Monitor;

@@ -70,6 +70,13 @@ pub fn write(key: &str, value: &str) -> Result<()> {
     fs::write(&path, value).map_err(KernelError::file("write", path))
 }
 
+/// The setting at a path below /proc/sys.
+pub fn read(key: &str) -> Result<String> {
+    let path = PathBuf::from("/proc/sys").join(key);
+    let text = fs::read_to_string(&path).map_err(KernelError::file("read", path))?;
+    Ok(text.trim_end().to_owned())
+}
+
 /// Whether the kernel has a setting of interfaces.
 pub fn is_known(family: &str, interface: &str, key: &str) -> bool {
     of_interface(family, interface, key).exists()

@@ -109,6 +109,15 @@ pub struct State {
     pub exit_code: i32,
 }
 
+/// A route inside a container through one of its networks.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct FurtherRoute {
+    /// Where to.
+    pub destination: IpNet,
+    /// The next hop; the network's gateway where there is none.
+    pub gateway: Option<IpAddr>,
+}
+
 /// What a container asks of a network.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
 pub struct Attachment {
@@ -132,6 +141,12 @@ pub struct Attachment {
     /// The identifier that the container's engine has given the endpoint, if it has.
     #[serde(default)]
     pub endpoint: Option<Id>,
+    /// Routes besides those that lead out.
+    #[serde(default)]
+    pub routes: Vec<FurtherRoute>,
+    /// Whether the network shall not lead out though it could, for IPv4 and for IPv6.
+    #[serde(default)]
+    pub stays_inside: [bool; 2],
 }
 
 impl Attachment {

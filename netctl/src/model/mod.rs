@@ -20,7 +20,9 @@ mod sysctls;
 pub use addressing::{
     Addressing, AddressingError, addresses_of, point_to_point_resolver, read_gateway, read_reserved, successor,
 };
-pub use container::{Attachment, Container, Endpoint, EngineName, Furnished, Origin, Published, State, Status};
+pub use container::{
+    Attachment, Container, Endpoint, EngineName, Furnished, FurtherRoute, Origin, Published, State, Status,
+};
 pub use dns::{Dns, DnsError, ExtraHost, hostname};
 pub use endpoint_options::{EndpointOptionError, EndpointOptions};
 pub use filters::{FilterError, Filters};
