@@ -312,6 +312,11 @@ pub enum Error {
     /// Another `serve` runs.
     #[error("netctl serve runs already, as pid {0}; end it first")]
     ServeRuns(u32),
+    /// A service manager has passed something that no engine's client can be answered on.
+    #[error(
+        "the service manager has to hand over one listening Unix socket, or none: netctl.socket needs one ListenStream= with a path"
+    )]
+    ForeignSocket,
     /// The kernel refused.
     #[error(transparent)]
     Kernel(#[from] KernelError),

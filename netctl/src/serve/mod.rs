@@ -1,5 +1,6 @@
 //! The resident half: names, and keeping order. Packets need none of it.
 
+pub mod activation;
 mod resident;
 mod sockets;
 mod start;

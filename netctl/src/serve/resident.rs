@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    sockets,
+    activation, sockets,
     start::{CONTAINER, NETWORKS},
 };
 use crate::{
@@ -51,7 +51,10 @@ pub fn serve(dirs: &Dirs, automatic: bool) -> Result<()> {
         .enable_all()
         .build()
         .map_err(KernelError::system("start a runtime"))?;
-    let result = runtime.block_on(reside(dirs, netns));
+    let result = runtime.block_on(reside(dirs, netns, automatic));
+    if !automatic {
+        activation::stopping();
+    }
     // Files that are gone already are the aim.
     let _ = fs::remove_file(dirs.serve_socket());
     let _ = fs::remove_file(dirs.serve_pid());
@@ -113,7 +116,7 @@ fn raise_descriptor_limit() {
     let _ = raised.or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, most, most));
 }
 
-async fn reside(dirs: &Dirs, netns: Netns) -> Result<()> {
+async fn reside(dirs: &Dirs, netns: Netns, automatic: bool) -> Result<()> {
     let failed = |action| KernelError::system(action);
     let names = Names::new(Upstreams::new(dirs.resolv_conf.clone()));
     let mut resident = Resident {
@@ -132,6 +135,9 @@ async fn reside(dirs: &Dirs, netns: Netns) -> Result<()> {
     let mut monitor = Monitor::open(&OWN_LINKS)?;
     // What has come before anybody listened.
     resident.look_around().await;
+    if !automatic {
+        activation::ready();
+    }
     let mut tick = tokio::time::interval(TICK);
     let mut is_soon = false;
     loop {

@@ -22,6 +22,7 @@ mod orphans;
 mod ports;
 mod prune;
 mod scene;
+mod service;
 mod tenants;
 mod tour;
 mod upgrade;
