@@ -1,5 +1,5 @@
 //! What the programs cost a packet of an established flow: size, and nanoseconds a run by BPF_PROG_TEST_RUN. Not what the
-//! kernel does before and after them, and not the first packet of a flow.
+//! kernel does before and after them. The first packet of a flow is measured in its own way.
 //!
 //! A repeat is fed what the run before made of the packet. So every case here leaves its packet as it was: containers have
 //! the address that translation gives them. The exception is the way out, which takes a hop each time.
@@ -16,7 +16,7 @@ use netctl_common::abi::{Ip4, Ip6};
 use netctl_common::testkit::{CLIENT, CLIENT6, Hook, MASQUERADE_BASE, PEER, PEER6, World, datagram, ip, mac};
 use netctl_common::wire::transport::{ACK, SYN, TCP};
 use netctl_tests::datapath::cost_report::{Cost, scenario};
-use netctl_tests::datapath::{EmptyProgram, KernelHost, Program, counters};
+use netctl_tests::datapath::{EmptyProgram, FirstPackets, KernelHost, Program, TC_ACT_REDIRECT, counters};
 
 /// Runs a batch, and batches of which the quickest counts.
 const RUNS: u32 = 1_000_000;
@@ -62,7 +62,28 @@ fn main() -> Result<()> {
             println!("{:<36} {product:>8} {by_hand:>10}", format!("{}, IPv{}", case.name, if v6 { 6 } else { 4 }));
         }
     }
+    println!("\n{:<36} {:>8} {:>10}", "ns, median of single runs", "first", "second");
+    for v6 in [false, true] {
+        for (name, FirstPackets { first, second }) in first_packets(&host, v6)? {
+            println!("{:<36} {first:>8} {second:>10}", format!("{name}, IPv{}", if v6 { 6 } else { 4 }));
+        }
+    }
     Ok(())
+}
+
+/// What begins a flow at a published port, and one to outside.
+fn first_packets(host: &KernelHost, v6: bool) -> Result<[(&'static str, FirstPackets); 2]> {
+    let world = World::new();
+    let flags = |is_first| if is_first { SYN } else { ACK };
+    let (client, uplink) = if v6 { (CLIENT6, "fd00:ff::1") } else { (CLIENT, "192.0.2.1") };
+    let published = FirstPackets::measure(host, Hook::Uplink, &world, |flow, is_first| {
+        datagram(client, uplink).tcp(40_000 + flow, 8080, flags(is_first)).frame()
+    })?;
+    let (container, peer) = if v6 { ("fd00:30::2", PEER6) } else { ("172.30.0.2", PEER) };
+    let masqueraded = FirstPackets::measure(host, Hook::Container(1), &world, |flow, is_first| {
+        datagram(container, peer).tcp(40_000 + flow, 80, flags(is_first)).frame_from(1)
+    })?;
+    Ok([("published", published), ("masqueraded", masqueraded)])
 }
 
 /// Every case in both families, with the target of IPv4's.
@@ -74,6 +95,11 @@ fn costs(host: &KernelHost) -> Result<Vec<Cost>> {
         for (case, reach) in cases.zip([100, 140, 140, 150, 150]) {
             let nanoseconds = measure(host, host.program(case.hook), &case)?;
             costs.push(Cost { name: format!("{}, {family}", case.name), nanoseconds, reach: (!v6).then_some(reach) });
+        }
+        for (name, FirstPackets { first, second }) in first_packets(host, v6)? {
+            for (which, nanoseconds) in [("first", first), ("second", second)] {
+                costs.push(Cost { name: format!("{name}, {which} packet, {family}"), nanoseconds, reach: None });
+            }
         }
     }
     Ok(costs)
@@ -107,9 +133,6 @@ fn measure(host: &KernelHost, program: &Program, case: &Case) -> Result<u64> {
     ensure!(!moved.is_empty() && moved.iter().all(is_traffic), "{}: counted {moved:?}", case.name);
     Ok(nanoseconds)
 }
-
-/// linux/pkt_cls.h
-const TC_ACT_REDIRECT: u32 = 7;
 
 fn quickest(host: &KernelHost, program: &Program, case: &Case) -> Result<u64> {
     let batch = |_| host.time(program, case.hook, &case.packet, case.runs, RUNS / case.runs);

@@ -4,10 +4,12 @@
 pub mod cost_report;
 pub mod counters;
 mod empty_program;
+mod first_packets;
 mod host;
 mod program;
 mod tables;
 
 pub use empty_program::EmptyProgram;
+pub use first_packets::FirstPackets;
 pub use host::KernelHost;
-pub use program::{CONTAINER_EGRESS, Outcome, Program, Size, UPLINK_INGRESS, returned};
+pub use program::{CONTAINER_EGRESS, Outcome, Program, Size, TC_ACT_REDIRECT, UPLINK_INGRESS, returned};

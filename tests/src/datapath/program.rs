@@ -16,7 +16,8 @@ pub const UPLINK_INGRESS: &str = "uplink_ingress";
 /// Return values (linux/pkt_cls.h), and TCX_NEXT (linux/bpf.h).
 const TC_ACT_OK: u32 = 0;
 const TC_ACT_SHOT: u32 = 2;
-const TC_ACT_REDIRECT: u32 = 7;
+/// What a program returns whose packet goes on to another interface.
+pub const TC_ACT_REDIRECT: u32 = 7;
 const TCX_NEXT: u32 = u32::MAX;
 
 /// The longest frame that a run may give back.

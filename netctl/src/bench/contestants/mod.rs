@@ -81,6 +81,8 @@ const MORE_PORTS: u16 = 998;
 /// Idle containers that make a thousand with the two that are measured, and ten.
 const MANY_CONTAINERS: u16 = 998;
 const FEW_CONTAINERS: u16 = 8;
+/// Idle networks that make a hundred with the one that is measured.
+const IDLE_NETWORKS: u16 = 99;
 
 /// netctl with ten thousand ports published.
 pub const NETCTL_MANY_PORTS: Entry = Entry {
@@ -120,6 +122,12 @@ pub const NETCTL_MANY_CONTAINERS: Entry = Entry {
 pub const NETCTL_FEW_CONTAINERS: Entry = Entry {
     name: "netctl, 10 containers",
     build: || boxed(Netctl::new(&NetctlOptions { idle_containers: FEW_CONTAINERS, ..NetctlOptions::default() })),
+};
+
+/// netctl with a hundred networks.
+pub const NETCTL_MANY_NETWORKS: Entry = Entry {
+    name: "netctl, 100 networks",
+    build: || boxed(Netctl::new(&NetctlOptions { idle_networks: IDLE_NETWORKS, ..NetctlOptions::default() })),
 };
 
 /// Docker 28's rules for a thousand containers.

@@ -27,6 +27,8 @@ const NETWORK: &str = "bench";
 pub struct Options {
     /// Containers besides the two.
     pub idle_containers: u16,
+    /// Networks besides the one that is measured, each with a container.
+    pub idle_networks: u16,
     /// Ports published before the one that is measured.
     pub idle_ports: u16,
     /// Flow records, where not as many as usual.
@@ -35,7 +37,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { idle_containers: 0, idle_ports: IDLE_PORTS, flows: None }
+        Self { idle_containers: 0, idle_networks: 0, idle_ports: IDLE_PORTS, flows: None }
     }
 }
 
@@ -71,7 +73,13 @@ impl Netctl {
         self.netctl(&["network", "create", "--subnet", "172.30.0.0/16", NETWORK])?;
         for number in 0..options.idle_containers {
             let place = Place::new("idle container")?;
-            self.attach(&format!("idle{number}"), &place, &[])?;
+            self.attach(&format!("idle{number}"), NETWORK, &place, &[])?;
+            self.idle.push(place);
+        }
+        for number in 0..options.idle_networks {
+            let (network, place) = (format!("idle-net{number}"), Place::new("idle container")?);
+            self.netctl(&["network", "create", "--subnet", &format!("10.88.{number}.0/24"), &network])?;
+            self.attach(&format!("alone{number}"), &network, &place, &[])?;
             self.idle.push(place);
         }
         let idle_ports = (options.idle_ports > 0).then(|| {
@@ -80,17 +88,17 @@ impl Netctl {
             format!("{host}-{}:{container}-{}", host + more, container + more)
         });
         let idle: Vec<&str> = idle_ports.iter().flat_map(|ports| ["-p", ports]).collect();
-        self.attach("first", &self.first, &idle)?;
+        self.attach("first", NETWORK, &self.first, &idle)?;
         let (tcp, udp) = (format!("{HOST_PORT}:{CONTAINER_PORT}"), format!("{HOST_PORT}:{CONTAINER_PORT}/udp"));
-        self.attach("second", &self.second, &["-p", &tcp, "-p", &udp])?;
+        self.attach("second", NETWORK, &self.second, &["-p", &tcp, "-p", &udp])?;
         self.addresses = (self.address("first")?, self.address("second")?);
         Ok(())
     }
 
-    fn attach(&self, name: &str, place: &Place, ports: &[&str]) -> Result<()> {
+    fn attach(&self, name: &str, network: &str, place: &Place, ports: &[&str]) -> Result<()> {
         let path = place.path();
         let path = path.to_string_lossy();
-        let fixed = ["attach", "--name", name, "--netns", &path, "--network", NETWORK];
+        let fixed = ["attach", "--name", name, "--netns", &path, "--network", network];
         self.netctl(&[fixed.as_slice(), ports].concat()).map(drop)
     }
 

@@ -7,8 +7,8 @@ use crate::bench::{
         BRIDGE, CNI, DIRECT, DOCKER_CROWDED, DOCKER_FEW_CONTAINERS, DOCKER_LEGACY, DOCKER_MANY_CONTAINERS,
         DOCKER_MANY_PORTS, DOCKER_MORE_PORTS, DOCKER_NO_BRIDGE_NF, DOCKER_PROXY, DOCKER_RAW, DOCKER_RULES, DOCKERD,
         DOCKERD_NO_PROXY, Entry, LOOPBACK, NETAVARK, NETCTL, NETCTL_CROWDED, NETCTL_FEW_CONTAINERS,
-        NETCTL_MANY_CONTAINERS, NETCTL_MANY_PORTS, NETCTL_MORE_PORTS, NETCTL_ROOMY, NFT_MANY_PORTS, NFT_MAP, RAW_VETH,
-        ROUTED_HOP, Way,
+        NETCTL_MANY_CONTAINERS, NETCTL_MANY_NETWORKS, NETCTL_MANY_PORTS, NETCTL_MORE_PORTS, NETCTL_ROOMY,
+        NFT_MANY_PORTS, NFT_MAP, RAW_VETH, ROUTED_HOP, Way,
     },
     generators::Workload,
     outcome::{Role, Scenario},
@@ -81,6 +81,7 @@ pub const CATALOGUE: &[Listed] = &[
     ),
     row(8, "many-ports", "Connect, ask, answer, close from outside at the last of 10,000 published ports", &MANY_PORTS),
     row(9, "many-containers", "TCP round trips between two of 1,000 containers", &MANY_CONTAINERS),
+    extra("many-networks", "TCP round trips from outside at a port published on one of 100 networks", &MANY_NETWORKS),
     row(11, "outbound-stream", "A TCP stream from a container to outside, masqueraded", &outbound(Workload::TcpStream)),
     row(
         11,
@@ -281,6 +282,15 @@ const MANY_CONTAINERS: Traffic = Traffic {
         Goal::Times { than: (DOCKER_RAW.name, Some(1_000.0)), reach: 1.5, stretch: Some(2.0) },
         Goal::Times { than: (NETCTL.name, Some(10.0)), reach: 0.98, stretch: None },
     ],
+};
+
+const MANY_NETWORKS: Traffic = Traffic {
+    workload: Workload::TcpRoundTrips,
+    way: Way::Published,
+    ends: Ends::OneCpu,
+    x: Some("networks"),
+    entrants: &[at(Role::Peer, NETCTL, 1.0, NETCTL), at(Role::Ours, NETCTL, 100.0, NETCTL_MANY_NETWORKS)],
+    goals: &[Goal::Times { than: (NETCTL.name, Some(1.0)), reach: 0.97, stretch: None }],
 };
 
 const MANY_FLOWS: Traffic = Traffic {
