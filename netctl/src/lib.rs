@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod engine;
+pub mod engines;
 pub mod failpoint;
 pub mod ipam;
 pub mod kernel;

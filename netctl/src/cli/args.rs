@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use netctl::engine::dirs;
+use netctl::{engine::dirs, engines::docker};
 
 use super::{
     bench::Bench,
@@ -124,6 +124,12 @@ pub enum Command {
     Bench(Bench),
     /// Answer names and keep order until told to end
     Serve {
+        /// Where dockerd finds its plugin: a socket's path, or none
+        #[arg(long, value_name = "PATH|none", default_value = docker::DEFAULT)]
+        docker_plugin: PathBuf,
+        /// Where dockerd answers, to ask it for names
+        #[arg(long, value_name = "URL", default_value = docker::DEFAULT_HOST)]
+        docker_host: String,
         /// Begun by another command
         #[arg(long, hide = true)]
         automatic: bool,

@@ -5,7 +5,8 @@ use std::{io::Write, process::ExitCode, time::Duration};
 use clap::{CommandFactory, Parser};
 use netctl::{
     engine::{Dirs, Engine, Error, Result},
-    runtime, serve,
+    runtime,
+    serve::{self, DockerSettings, Settings},
 };
 
 use super::{
@@ -75,7 +76,11 @@ fn verb(dirs: &Dirs, command: Command) -> Outcome {
         Command::Dataplane(command) => data_plane_verb(dirs, command),
         Command::Stats { names, format } => stats::stats(dirs, &names, &format),
         Command::Bench(arguments) => bench::bench(&arguments),
-        Command::Serve { automatic } => serve::serve(dirs, automatic).map(|()| 0),
+        Command::Serve { docker_plugin, docker_host, automatic } => {
+            let plugin = Some(docker_plugin).filter(|path| !automatic && path.as_os_str() != "none");
+            serve::serve(dirs, &Settings { automatic, docker: DockerSettings { plugin, host: docker_host } })
+                .map(|()| 0)
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "netctl", &mut std::io::stdout());
             Ok(0)

@@ -33,7 +33,8 @@ impl Engine {
                 return Ok(None);
             };
             let asked = attachment.addresses.iter().copied().find(|address| address.is_ipv6() == ipv6);
-            self.pick_address(network, &subnet, asked).map(Some)
+            let holder = attachment.endpoint.as_ref().map(Id::as_str);
+            self.pick_address(network, &subnet, None, asked, holder).map(Some)
         };
         let has_ipv6 = !container.sysctls.disable_ipv6() && !attachment.options.disable_ipv6();
         let (address4, address6) = (pick(false)?, if has_ipv6 { pick(true)? } else { None });
@@ -52,19 +53,29 @@ impl Engine {
         })
     }
 
-    fn pick_address(&self, network: &Network, subnet: &IpNet, asked: Option<IpAddr>) -> Result<IpAddr> {
+    /// An address that nobody has: the one that is asked for, which may be held for the holder alone, or the next one of the
+    /// range, usually the network's own.
+    pub(super) fn pick_address(
+        &self,
+        network: &Network,
+        subnet: &IpNet,
+        range: Option<IpNet>,
+        asked: Option<IpAddr>,
+        holder: Option<&str>,
+    ) -> Result<IpAddr> {
         if let Some(address) = asked {
             if !is_host_address(subnet, &address) {
                 return Err(Error::Address { address, why: "it is the first or last of its subnet" });
             }
-            if network.keeps(address) || self.store.is_address_taken(&network.id, address)? {
+            let is_held = holder.is_some() && self.store.holder_of(&network.id, address)?.as_deref() == holder;
+            if network.keeps(address) || (!is_held && self.store.is_address_taken(&network.id, address)?) {
                 return Err(Error::Address { address, why: "it is in use" });
             }
             return Ok(address);
         }
         let key = last_address_key(&network.id, if subnet.addr().is_ipv6() { "6" } else { "4" });
         let last = self.store.meta(&key)?.and_then(|text| text.parse().ok());
-        let range = network.range(subnet).unwrap_or(*subnet);
+        let range = range.or_else(|| network.range(subnet)).unwrap_or(*subnet);
         let mut taken = Taken { store: &self.store, network, looks: 0, all: HashSet::new() };
         let address = crate::ipam::next_address(subnet, &range, last, |address| taken.contains(address))?;
         let address = address.ok_or(Error::SubnetFull(range))?;

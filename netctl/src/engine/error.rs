@@ -309,6 +309,12 @@ pub enum Error {
     /// The resident half could not be begun.
     #[error("the resolver did not start: {0}")]
     Serve(String),
+    /// Where the plugin socket shall be is something else.
+    #[error("{path} is no socket; remove it, or name another place with --docker-plugin", path = .0.display())]
+    NoSocket(PathBuf),
+    /// Somebody serves the plugin socket.
+    #[error("somebody listens at {path} already; end it first, or name another place with --docker-plugin", path = .0.display())]
+    SocketInUse(PathBuf),
     /// Another `serve` runs.
     #[error("netctl serve runs already, as pid {0}; end it first")]
     ServeRuns(u32),

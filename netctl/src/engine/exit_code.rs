@@ -67,6 +67,8 @@ impl Error {
             | Self::DataPlaneInUse(_)
             | Self::EnginesNetwork { .. }
             | Self::OtherNetwork { .. }
+            | Self::NoSocket(_)
+            | Self::SocketInUse(_)
             | Self::ServeRuns(_)
             | Self::Kernel(KernelError::Locked { .. })
             | Self::Store(StoreError::Ambiguous { .. }) => 4,

@@ -69,6 +69,18 @@ impl Engine {
         }
     }
 
+    /// Makes an engine's network our own: the engine has forgotten it, and containers of others are on it.
+    ///
+    /// # Errors
+    /// Where the state cannot be written.
+    pub fn take_over_network(&self, id: &Id) -> Result<()> {
+        if let Some(network) = self.store.find::<Network>(id.as_str())? {
+            let ours = Network { engine: EngineName::Netctl, ..network };
+            self.store.durably(|| self.store.update(&ours))?;
+        }
+        Ok(())
+    }
+
     /// Gives a network the name that its engine knows it by; whether that is news.
     ///
     /// # Errors

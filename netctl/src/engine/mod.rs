@@ -19,6 +19,7 @@ mod modes;
 mod netns_files;
 mod networks;
 mod open;
+mod pools;
 mod ports;
 mod reach;
 mod recovery;
@@ -33,6 +34,7 @@ pub use guests::{Admitted, Guest, Identity, guest_id};
 pub use inside::{change_interface_in, interface_in, is_own_netns, read_sysctls_in, set_sysctls_in};
 pub use modes::Sharing;
 pub use open::Engine;
+pub use pools::{Pool, PoolRequest};
 pub use recovery::has_dead;
 pub use resolver::Resolver;
 

@@ -110,13 +110,15 @@ impl Engine {
     }
 
     /// Every subnet that is routed by the host or belongs to a network, with whose it is.
-    fn taken_subnets(&self) -> Result<Vec<(IpNet, String)>> {
+    pub(super) fn taken_subnets(&self) -> Result<Vec<(IpNet, String)>> {
         let mut taken = Vec::new();
         for (network, _) in self.store.all::<Network>()? {
             taken.extend(
                 network.subnets.iter().map(|subnet| (*subnet, format!("the subnet of network {}", network.name))),
             );
         }
+        let promised = self.pools()?.into_iter().filter(|pool| pool.network.is_none());
+        taken.extend(promised.map(|pool| (pool.subnet, "set aside for a network that is being made".to_owned())));
         let routed = self.netlink()?.routed_subnets()?;
         let foreign = routed.into_iter().filter(|subnet| !taken.iter().any(|(ours, _)| ours.contains(subnet)));
         let foreign: Vec<_> = foreign.map(|subnet| (subnet, "which the host routes".to_owned())).collect();
@@ -125,7 +127,7 @@ impl Engine {
     }
 
     /// A subnet of the engine's own random /48 (RFC 4193, section 3.2.2).
-    fn unique_local_subnet(&self, number: u32, size: Option<u8>, taken: &[IpNet]) -> Result<IpNet> {
+    pub(super) fn unique_local_subnet(&self, number: u32, size: Option<u8>, taken: &[IpNet]) -> Result<IpNet> {
         let prefix = match self.store.meta("ula")? {
             Some(text) => text.parse().unwrap_or(0),
             None => {
@@ -309,7 +311,7 @@ impl Engine {
 }
 
 /// The addresses that the host asks for names, none where the file cannot be read.
-fn nameservers(resolv_conf: &Path) -> Vec<IpNet> {
+pub(super) fn nameservers(resolv_conf: &Path) -> Vec<IpNet> {
     let text = std::fs::read_to_string(resolv_conf).unwrap_or_default();
     let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
     servers.filter_map(|server| server.trim().parse::<IpAddr>().ok()).map(IpNet::from).collect()

@@ -40,6 +40,14 @@ impl Engine {
     /// Makes a change. What belongs to dead containers is looked for only where the change is refused, which may be because
     /// of them: it takes a look at every container.
     pub fn change<T>(dirs: &Dirs, change: impl Fn(&Self) -> Result<T>) -> Result<T> {
+        Self::attempt(dirs, change)
+    }
+
+    /// [`Engine::change`] for changes that may be refused for more reasons than the engine knows.
+    pub fn attempt<T, E: From<Error>>(
+        dirs: &Dirs,
+        change: impl Fn(&Self) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
         let engine = Self::open_as_is(dirs)?;
         engine.recover()?;
         match change(&engine) {

@@ -51,6 +51,11 @@ impl EndpointOptions {
         if errors.is_empty() { Ok(Self(given)) } else { Err(errors) }
     }
 
+    /// Those of an interface that does without IPv6.
+    pub fn without_ipv6() -> Self {
+        Self(BTreeMap::from([(SYSCTLS.to_owned(), format!("net.ipv6.conf.{PLACEHOLDER}.disable_ipv6=1"))]))
+    }
+
     /// The name that the interface shall have.
     pub fn interface(&self) -> Option<&str> {
         self.0.get(INTERFACE).map(String::as_str)

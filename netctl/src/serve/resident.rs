@@ -2,13 +2,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::{self, File, OpenOptions, TryLockError},
-    path::Path,
+    fs,
     sync::Arc,
     time::Duration,
 };
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
@@ -16,12 +14,16 @@ use tokio::{
 };
 
 use super::{
-    activation, sockets,
+    activation,
+    docker::{DockerSettings, Plugin},
+    sockets,
+    standing::{raise_descriptor_limit, stand_alone},
     start::{CONTAINER, NETWORKS},
 };
 use crate::{
     engine::{Dirs, Engine, Error, Resolver, Result, has_dead},
-    kernel::{KernelError, Monitor, Netns, reap_children, start_time},
+    engines::docker::News,
+    kernel::{KernelError, Monitor, Netns, reap_children},
     names::{Names, Upstreams},
     store::Store,
 };
@@ -38,21 +40,31 @@ const LONGEST_LINE: u64 = 128;
 /// How our own links' names begin.
 const OWN_LINKS: [&str; 4] = ["nce", "ncn", "ncp", "ncr"];
 
+/// What `serve` is begun with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Begun by another command: it gives way where another runs, and serves no engine.
+    pub automatic: bool,
+    /// Docker's door.
+    pub docker: DockerSettings,
+}
+
 /// Serves until it is told to end. An automatic one gives way where another runs.
-pub fn serve(dirs: &Dirs, automatic: bool) -> Result<()> {
+pub fn serve(dirs: &Dirs, settings: &Settings) -> Result<()> {
     dirs.prepare()?;
-    let Some(_alone) = stand_alone(dirs, automatic)? else {
+    let Some(_alone) = stand_alone(dirs, settings.automatic)? else {
         return Ok(());
     };
     raise_descriptor_limit();
+    let plugin = settings.docker.bind()?;
     let netns = Netns::create()?;
     Engine::open(dirs)?.install_resolver(&netns)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(KernelError::system("start a runtime"))?;
-    let result = runtime.block_on(reside(dirs, netns, automatic));
-    if !automatic {
+    let result = runtime.block_on(reside(dirs, netns, settings.automatic, plugin));
+    if !settings.automatic {
         activation::stopping();
     }
     // Files that are gone already are the aim.
@@ -61,62 +73,7 @@ pub fn serve(dirs: &Dirs, automatic: bool) -> Result<()> {
     result
 }
 
-/// The lock of the one `serve` of an engine, for life.
-fn stand_alone(dirs: &Dirs, automatic: bool) -> Result<Option<File>> {
-    let path = dirs.serve_lock();
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(Error::file("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) if automatic => return Ok(None),
-        Err(TryLockError::WouldBlock) => {
-            dismiss_automatic(dirs)?;
-            file.lock().map_err(Error::file("lock", &path))?;
-        }
-        Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
-    }
-    let pid: u32 = std::process::id();
-    let how = if automatic { "automatic" } else { "by-hand" };
-    replace(&dirs.serve_pid(), &format!("{pid} {} {how}\n", start_time(pid).unwrap_or(0)))?;
-    Ok(Some(file))
-}
-
-/// Ends the automatic one that holds the lock: one by hand takes its place.
-///
-/// # Errors
-/// Where the one that holds the lock was started by hand.
-fn dismiss_automatic(dirs: &Dirs) -> Result<()> {
-    let text = fs::read_to_string(dirs.serve_pid()).unwrap_or_default();
-    let mut words = text.split_whitespace();
-    let pid = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
-    if words.nth(1) != Some("automatic") || pid == 0 {
-        return Err(Error::ServeRuns(pid));
-    }
-    // One that has just gone by itself is as good.
-    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), nix::sys::signal::Signal::SIGTERM);
-    Ok(())
-}
-
-/// Readers find the old text or the new one, never a part.
-fn replace(path: &Path, text: &str) -> Result<()> {
-    let fresh = path.with_extension("new");
-    fs::write(&fresh, text).map_err(Error::file("write", &fresh))?;
-    fs::rename(&fresh, path).map_err(Error::file("write", path))
-}
-
-/// A flood of connections shall not leave the resolver without descriptors for its own questions.
-fn raise_descriptor_limit() {
-    let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        return;
-    };
-    // Many networks need many sockets; what the kernel would give to anybody may be more than the caller had.
-    let kernels =
-        fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(most);
-    let raised = setrlimit(Resource::RLIMIT_NOFILE, kernels.max(most), kernels.max(most));
-    let _ = raised.or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, most, most));
-}
-
-async fn reside(dirs: &Dirs, netns: Netns, automatic: bool) -> Result<()> {
+async fn reside(dirs: &Dirs, netns: Netns, automatic: bool, plugin: Option<Plugin>) -> Result<()> {
     let failed = |action| KernelError::system(action);
     let names = Names::new(Upstreams::new(dirs.resolv_conf.clone()));
     let mut resident = Resident {
@@ -133,6 +90,9 @@ async fn reside(dirs: &Dirs, netns: Netns, automatic: bool) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).map_err(failed("wait for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("wait for signals"))?;
     let mut monitor = Monitor::open(&OWN_LINKS)?;
+    let (tell, mut news) = tokio::sync::mpsc::unbounded_channel();
+    // Its file goes with it.
+    let _socket = plugin.map(|plugin| plugin.open(dirs, tell.clone())).transpose()?;
     // What has come before anybody listened.
     resident.look_around().await;
     if !automatic {
@@ -147,6 +107,7 @@ async fn reside(dirs: &Dirs, netns: Netns, automatic: bool) -> Result<()> {
                     resident.answer(stream, &monitor).await;
                 }
             }
+            Some(word) = news.recv() => resident.take_over(word).await,
             () = monitor.changed(), if !is_soon => {
                 is_soon = true;
                 tick.reset_after(SOON);
@@ -190,6 +151,17 @@ impl Resident {
         }
         // A command that has gone meanwhile needs no answer.
         let _ = stream.write_all(b"ok\n").await;
+    }
+
+    /// Takes over what an engine's door has changed.
+    async fn take_over(&mut self, word: News) {
+        let synced = match word {
+            News::Container(id) => self.sync_container(id.as_str()).await,
+            News::Networks => self.sync_networks().await,
+        };
+        if let Err(error) = synced {
+            tracing::warn!("{error}");
+        }
     }
 
     /// Takes over what is recorded of one container, on networks that are known.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Capture, Namespace, wait};
+use super::{Capture, Enclosure, Namespace, enclosure, wait};
 
 /// The host's address on its uplink.
 pub const HOST4: &str = "198.18.0.1";
@@ -30,6 +30,7 @@ pub struct Host {
     pub client: Namespace,
     directory: TempDir,
     bpffs: PathBuf,
+    enclosure: Option<i32>,
     watch: Option<Capture>,
 }
 
@@ -69,7 +70,7 @@ impl Host {
         std::fs::write(directory.path().join("resolv.conf"), format!("nameserver {CLIENT4}\n"))?;
         let bpffs = PathBuf::from("/sys/fs/bpf").join(host.name());
         let watch = Some(Capture::start(&client, "outside", CONTAINER_SOURCES)?);
-        Ok(Self { host, client, directory, bpffs, watch })
+        Ok(Self { host, client, directory, bpffs, enclosure: None, watch })
     }
 
     /// A netctl command on this host, with its own directories.
@@ -86,13 +87,21 @@ impl Host {
     /// When the namespace has gone or netctl is not built.
     pub fn command_in(&self, namespace: &Namespace, arguments: &[&str]) -> Result<Command> {
         let program = program()?;
-        let mut command = namespace.command(&program)?;
+        let mut command = match self.enclosure {
+            Some(first) => enclosure::entering(first, namespace, &program)?,
+            None => namespace.command(&program)?,
+        };
         command.arg("--state-dir").arg(self.state_dir());
         command.arg("--run-dir").arg(self.run_dir());
         command.arg("--bpffs").arg(&self.bpffs);
         command.arg("--resolv-conf").arg(self.resolv_conf());
         command.args(arguments);
         Ok(command)
+    }
+
+    /// Has netctl's commands run inside an enclosure, or outside again.
+    pub fn enclose(&mut self, enclosure: Option<&Enclosure>) {
+        self.enclosure = enclosure.map(Enclosure::first);
     }
 
     /// The environment that names this engine's directories, for programs that begin netctl without options.
@@ -275,7 +284,9 @@ impl Drop for Host {
 }
 
 impl Ended {
-    fn of(output: Output) -> Self {
+    /// How a command ended.
+    #[must_use]
+    pub fn of(output: Output) -> Self {
         use std::os::unix::process::ExitStatusExt;
         let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
         Self {

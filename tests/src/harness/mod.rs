@@ -1,6 +1,8 @@
 //! The parts a privileged test is built from. Not the tests themselves.
 
 pub mod capture;
+pub mod dockerd;
+pub mod enclosure;
 pub mod host;
 pub mod namespace;
 pub mod own_run;
@@ -8,6 +10,8 @@ pub mod process;
 pub mod wait;
 
 pub use capture::Capture;
+pub use dockerd::Docker;
+pub use enclosure::Enclosure;
 pub use host::{CLIENT4, CLIENT6, Ended, HOST4, HOST6, Host, program};
 pub use namespace::Namespace;
 pub use own_run::OwnRun;

@@ -236,7 +236,7 @@ fn a_resolver_by_hand_takes_the_place_of_an_automatic_one() -> Result<()> {
     host.ok(&["network", "create", "web"])?;
     run(&host, &["--name", "one", "--network", "web", "-p", "8080:80"], &LASTING)?;
     let automatic = serve_pid(&host)?;
-    let mut by_hand = Child::spawn(&mut host.command(&["serve"])?)?;
+    let mut by_hand = Child::spawn(&mut host.command(&["serve", "--docker-plugin", "none"])?)?;
     let pid = i64::from(by_hand.id());
     wait::until(DEADLINE, "the one by hand", || {
         Ok(host.run_dir().join("serve.pid").exists() && serve_pid(&host)? == pid)
@@ -245,7 +245,7 @@ fn a_resolver_by_hand_takes_the_place_of_an_automatic_one() -> Result<()> {
     wait::until(DEADLINE, "its socket", || Ok(Path::exists(&host.run_dir().join("serve.sock"))))?;
     assert_eq!(ask(&host, "one", &["one"])?, host.address("one", "web", "IPAddress")?);
 
-    host.netctl(&["serve"])?.refused(4, &format!("runs already, as pid {pid}"))?;
+    host.netctl(&["serve", "--docker-plugin", "none"])?.refused(4, &format!("runs already, as pid {pid}"))?;
     run(&host, &["--name", "two", "--network", "web"], &LASTING)?;
     assert_eq!(serve_pid(&host)?, pid, "no command replaces it");
     assert_eq!(ask(&host, "one", &["two"])?, host.address("two", "web", "IPAddress")?);

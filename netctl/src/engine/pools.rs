@@ -1,0 +1,243 @@
+//! Subnets that are set aside before their network is there, and addresses that are given out before their endpoint is: what
+//! engines need that ask for addresses first.
+
+use std::{net::IpAddr, time::SystemTime};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, Error, Result, networks::nameservers};
+use crate::{
+    failpoint::failpoint,
+    ipam,
+    model::{Id, Network, is_host_address},
+};
+
+/// The records' kind.
+const KIND: &str = "pool";
+
+/// A subnet that no network has taken after this many seconds is nobody's: who asked for it is dead.
+const PATIENCE: u64 = 300;
+
+/// What is asked of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolRequest {
+    /// The subnet; one is chosen where there is none, or where its address is the unspecified one.
+    pub subnet: Option<IpNet>,
+    /// The part of it that addresses are given from.
+    pub range: Option<IpNet>,
+    /// Which family one is chosen of.
+    pub ipv6: bool,
+}
+
+/// A subnet that is set aside.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct Pool {
+    /// Its identifier.
+    pub id: String,
+    /// The subnet.
+    pub subnet: IpNet,
+    /// The part of it that addresses are given from, if it is not the whole.
+    pub range: Option<IpNet>,
+    /// The network that has it now.
+    pub network: Option<Id>,
+    /// Whether that network was there before.
+    pub joins: bool,
+    /// The gateway of a network that was there before.
+    pub gateway: Option<IpAddr>,
+    /// Addresses that were given out before there was a network.
+    given: Vec<IpAddr>,
+    /// When it was asked for, in seconds since 1970.
+    since: u64,
+}
+
+impl Engine {
+    /// Sets a subnet aside.
+    ///
+    /// # Errors
+    /// Where the host or a network has it, or none is left.
+    pub fn reserve_pool(&self, asked: &PoolRequest) -> Result<Pool> {
+        self.ensure_built_in()?;
+        for stale in self.pools()?.iter().filter(|pool| pool.network.is_none() && age(pool.since) > PATIENCE) {
+            self.release_pool(&stale.id)?;
+        }
+        let taken = self.taken_subnets()?;
+        let subnet = match asked.subnet.filter(|subnet| !subnet.addr().is_unspecified()) {
+            Some(subnet) => {
+                let overlaps = |other: &IpNet| ipam::overlapping(&subnet, &[*other]).is_some();
+                if let Some((other, whose)) = taken.into_iter().find(|(other, _)| overlaps(other)) {
+                    return Err(Error::Overlap { subnet, other, whose });
+                }
+                subnet
+            }
+            None => self.choose_pool(asked, taken.into_iter().map(|(subnet, _)| subnet).collect())?,
+        };
+        let range = asked.range.filter(|range| *range != subnet);
+        self.record_pool(Pool {
+            id: Id::random().short().to_owned(),
+            subnet,
+            range,
+            network: None,
+            joins: false,
+            gateway: None,
+            given: Vec::new(),
+            since: now(),
+        })
+    }
+
+    fn choose_pool(&self, asked: &PoolRequest, mut taken: Vec<IpNet>) -> Result<IpNet> {
+        let size = asked.subnet.map(|subnet| subnet.prefix_len());
+        if asked.ipv6 {
+            return self.unique_local_subnet(fastrand::u32(1..), size, &taken);
+        }
+        taken.extend(nameservers(&self.dirs.resolv_conf));
+        ipam::next_subnet4(size, &taken).ok_or(Error::PoolsExhausted)
+    }
+
+    /// A pool that gives the addresses of a network that is there.
+    ///
+    /// # Errors
+    /// Where the state cannot be written.
+    pub fn pool_of_network(&self, network: &Network, subnet: IpNet, range: Option<IpNet>) -> Result<Pool> {
+        self.record_pool(Pool {
+            id: Id::random().short().to_owned(),
+            subnet,
+            range: range.filter(|range| *range != subnet),
+            network: Some(network.id.clone()),
+            joins: true,
+            gateway: network.subnet(subnet.addr().is_ipv6()).map(|(_, gateway)| gateway),
+            given: Vec::new(),
+            since: now(),
+        })
+    }
+
+    fn record_pool(&self, pool: Pool) -> Result<Pool> {
+        self.store.durably(|| self.store.put_record(KIND, &pool.id, &pool))?;
+        failpoint("pool.recorded");
+        Ok(pool)
+    }
+
+    /// All pools.
+    ///
+    /// # Errors
+    /// Where the state cannot be read.
+    pub fn pools(&self) -> Result<Vec<Pool>> {
+        Ok(self.store.records(KIND)?.into_iter().map(|(_, pool)| pool).collect())
+    }
+
+    /// The pool of that identifier.
+    ///
+    /// # Errors
+    /// Where the state cannot be read.
+    pub fn pool(&self, id: &str) -> Result<Option<Pool>> {
+        Ok(self.store.record(KIND, id)?)
+    }
+
+    /// Lets a pool go; one that is gone is fine.
+    ///
+    /// # Errors
+    /// Where the state cannot be written.
+    pub fn release_pool(&self, id: &str) -> Result<()> {
+        Ok(self.store.durably(|| self.store.remove_record(KIND, id))?)
+    }
+
+    /// Gives the pools of these subnets to a network that is about to be made. Which they are.
+    ///
+    /// # Errors
+    /// Where the state cannot be written.
+    pub fn bind_pools(&self, network: &Id, subnets: &[IpNet]) -> Result<Vec<Pool>> {
+        let is_meant = |pool: &Pool| !pool.joins && pool.network.is_none() && subnets.contains(&pool.subnet);
+        let bound: Vec<Pool> = self.pools()?.into_iter().filter(is_meant).collect();
+        self.write_pools(bound.iter().map(|pool| Pool { network: Some(network.clone()), ..pool.clone() }))?;
+        Ok(bound)
+    }
+
+    /// Takes pools back from a network that could not be made.
+    ///
+    /// # Errors
+    /// Where the state cannot be written.
+    pub fn unbind_pools(&self, bound: Vec<Pool>) -> Result<()> {
+        self.write_pools(bound.into_iter())
+    }
+
+    fn write_pools(&self, mut pools: impl Iterator<Item = Pool>) -> Result<()> {
+        Ok(self.store.durably(|| pools.try_for_each(|pool| self.store.put_record(KIND, &pool.id, &pool)))?)
+    }
+
+    /// Gives an address of a pool out, held for `holder`: the one that is wanted, or the next one that is free. A gateway of a
+    /// network that is there is nobody's but its own.
+    ///
+    /// # Errors
+    /// Where it cannot be had.
+    pub fn take_address(&self, pool: &Pool, wanted: Option<IpAddr>, is_gateway: bool, holder: &str) -> Result<IpAddr> {
+        if let Some(address) = wanted.filter(|address| !is_host_address(&pool.subnet, address)) {
+            return Err(Error::Address { address, why: "it is no host address of its subnet" });
+        }
+        let Some(network) = &pool.network else {
+            return self.take_before_network(pool, wanted);
+        };
+        let network = self.network(network.as_str())?;
+        match pool.gateway.filter(|gateway| is_gateway && wanted.is_none_or(|wanted| wanted == *gateway)) {
+            Some(gateway) => Ok(gateway),
+            None => self.hold(&network, &pool.subnet, pool.range, wanted, holder),
+        }
+    }
+
+    fn take_before_network(&self, pool: &Pool, wanted: Option<IpAddr>) -> Result<IpAddr> {
+        let is_given = |address: &IpAddr| Ok::<_, Error>(pool.given.contains(address));
+        let address = match wanted {
+            Some(address) if is_given(&address)? => return Err(Error::Address { address, why: "it is in use" }),
+            Some(address) => address,
+            None => {
+                let range = pool.range.unwrap_or(pool.subnet);
+                ipam::next_address(&pool.subnet, &range, None, is_given)?.ok_or(Error::SubnetFull(range))?
+            }
+        };
+        let mut more = pool.clone();
+        more.given.push(address);
+        self.record_pool(more)?;
+        Ok(address)
+    }
+
+    /// Holds an address of a network: the one that is asked for, or the next one that is free.
+    ///
+    /// # Errors
+    /// Where it cannot be had.
+    pub fn hold(
+        &self,
+        network: &Network,
+        subnet: &IpNet,
+        range: Option<IpNet>,
+        asked: Option<IpAddr>,
+        holder: &str,
+    ) -> Result<IpAddr> {
+        let address = self.pick_address(network, subnet, range, asked, None)?;
+        self.store.hold_address(&network.id, address, holder)?;
+        failpoint("address.held");
+        Ok(address)
+    }
+
+    /// Takes an address back that `holder` holds; one that it does not hold is fine.
+    ///
+    /// # Errors
+    /// Where the state cannot be written.
+    pub fn give_address_back(&self, pool: &Pool, address: IpAddr, holder: &str) -> Result<()> {
+        let Some(network) = &pool.network else {
+            let mut fewer = pool.clone();
+            fewer.given.retain(|given| *given != address);
+            return self.record_pool(fewer).map(drop);
+        };
+        if self.store.holder_of(network, address)?.as_deref() == Some(holder) {
+            self.store.release_address(network, address)?;
+        }
+        Ok(())
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn age(since: u64) -> u64 {
+    now().saturating_sub(since)
+}

@@ -1,0 +1,3 @@
+//! The doors of other engines: each speaks its engine's protocol and has the engine do what is asked. None of them calls the kernel.
+
+pub mod docker;

@@ -1,0 +1,55 @@
+//! Docker's door as `serve` holds it open: where its socket is, and the tasks that answer on it.
+
+use std::{os::unix::net::UnixListener, path::PathBuf};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::activation;
+use crate::{
+    engine::{Dirs, Result},
+    engines::docker::{self, Door, News, PluginSocket},
+    kernel::KernelError,
+};
+
+/// How Docker is served.
+#[derive(Clone, Debug)]
+pub struct DockerSettings {
+    /// Where the plugin socket is; without one Docker is not served.
+    pub plugin: Option<PathBuf>,
+    /// Where dockerd answers: a URL.
+    pub host: String,
+}
+
+/// A plugin socket that nobody answers on yet.
+#[derive(Debug)]
+pub struct Plugin {
+    /// Its file; a service manager's own socket is the manager's to remove.
+    socket: Option<PluginSocket>,
+    listener: UnixListener,
+}
+
+impl DockerSettings {
+    /// Makes the plugin socket, if there shall be one, or takes the one that a service manager has made. Calls wait in it until it
+    /// is opened.
+    pub fn bind(&self) -> Result<Option<Plugin>> {
+        let Some(path) = &self.plugin else {
+            return Ok(None);
+        };
+        if let Some(listener) = activation::inherited()? {
+            return Ok(Some(Plugin { socket: None, listener }));
+        }
+        let (socket, listener) = PluginSocket::bind(path)?;
+        Ok(Some(Plugin { socket: Some(socket), listener }))
+    }
+}
+
+impl Plugin {
+    /// Answers on the socket, which lasts as long as what is returned. `news` is told of what changes.
+    pub fn open(self, dirs: &Dirs, news: UnboundedSender<News>) -> Result<Option<PluginSocket>> {
+        let listener = tokio::net::UnixListener::from_std(self.listener);
+        let listener = listener.map_err(KernelError::system("serve the plugin socket"))?;
+        let door = Door::new(dirs.clone(), news);
+        tokio::spawn(docker::serve(listener, docker::router(door)));
+        Ok(self.socket)
+    }
+}

@@ -1,0 +1,95 @@
+//! A mount and a process namespace with a /run and an /etc of its own: whatever a daemon mounts, starts and leaves there goes with
+//! it. Its network is that of a test's host.
+
+use std::{fs, process::Command, time::Duration};
+
+use anyhow::{Context, Result};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tempfile::TempDir;
+
+use super::{Child, Namespace, wait};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Pid 1 reaps what daemons orphan.
+const SCRIPT: &str = r#"
+    cp -a /etc "$1/etc"
+    mount --bind "$1/etc" /etc
+    mount -t tmpfs none /run
+    mkdir -p /run/netns /run/lock
+    echo ready
+    while :; do sleep 100000 & wait; done"#;
+
+/// The namespaces, as long as this lives.
+#[derive(Debug)]
+pub struct Enclosure {
+    holder: Child,
+    first: i32,
+    directory: TempDir,
+}
+
+impl Enclosure {
+    /// Makes them.
+    ///
+    /// # Errors
+    /// Without the privilege to.
+    pub fn new(network: &Namespace) -> Result<Self> {
+        let directory = tempfile::tempdir().context("a directory for the enclosure")?;
+        let mut command = network.command("unshare")?;
+        command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+        command.args(["sh", "-ec", SCRIPT, "sh"]).arg(directory.path());
+        let holder = Child::spawn(&mut command)?;
+        wait::until(DEADLINE, "the enclosure", || Ok(holder.stdout()?.contains("ready")))?;
+        let first = child_of(holder.id())?.context("the enclosure's first process")?;
+        Ok(Self { holder, first, directory })
+    }
+
+    /// Its first process, as it is numbered outside.
+    #[must_use]
+    pub fn first(&self) -> i32 {
+        self.first
+    }
+
+    /// A directory that goes with it; daemons' data may be there.
+    #[must_use]
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// A command that enters it, and a network namespace, before it executes `program`.
+    ///
+    /// # Errors
+    /// When the network namespace has gone.
+    pub fn command(&self, network: &Namespace, program: &str) -> Result<Command> {
+        entering(self.first, network, program)
+    }
+}
+
+/// A command that enters the namespaces of a process, and a network namespace, before it executes `program`.
+pub(super) fn entering(first: i32, network: &Namespace, program: &str) -> Result<Command> {
+    let mut command = network.command("nsenter")?;
+    command.args(["--target", &first.to_string(), "--mount", "--pid", "--"]).arg(program);
+    Ok(command)
+}
+
+/// What `nsenter` or `unshare` has begun, as it is numbered here.
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn child_of(pid: u32) -> Result<Option<i32>> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    Ok(children.split_whitespace().find_map(|child| child.parse().ok()))
+}
+
+impl Drop for Enclosure {
+    /// All processes of a process namespace end with its first one.
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.first), Signal::SIGKILL);
+        if let Err(error) = self.holder.wait(DEADLINE) {
+            eprintln!("the enclosure is left behind: {error:#}");
+        }
+    }
+}

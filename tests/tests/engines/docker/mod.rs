@@ -1,0 +1,3 @@
+//! Docker: Debian's dockerd and client, unmodified, with netctl as their network and IPAM driver.
+
+mod networks;

@@ -1,0 +1,3 @@
+//! Other engines on netctl, each with its own real daemon and command line.
+
+mod docker;
