@@ -1,10 +1,13 @@
 //! Networks that other engines ask for: found or made, renamed once their names are known, removed with their last container
 //! where the engine never says that they are to go.
 
+use ipnet::IpNet;
+
 use super::{Engine, Error, Result};
 use crate::{
     failpoint::failpoint,
-    model::{EngineName, Id, Name, Network, NetworkSpec},
+    ipam,
+    model::{Container, EngineName, Id, Name, Network, NetworkSpec},
 };
 
 /// A network that an engine takes for granted.
@@ -56,6 +59,30 @@ impl Engine {
         let name = self.free_network_name(&wanted.name, &id)?;
         self.create_network_of(wanted.engine, id.clone(), &name, &wanted.spec)?;
         self.network(id.as_str())
+    }
+
+    /// Has the default network give way to subnets that another engine has chosen and that nobody of ours uses: no container
+    /// has ever been on it, or is now.
+    ///
+    /// # Errors
+    /// Where no other subnet is left for it.
+    pub fn make_room(&self, subnets: &[IpNet]) -> Result<()> {
+        self.ensure_built_in()?;
+        let Some(default) = self.store.named::<Network>("bridge")? else {
+            return Ok(());
+        };
+        let overlaps = |subnet: &&IpNet| ipam::overlapping(subnet, subnets).is_some();
+        let containers = self.store.all::<Container>()?;
+        let is_used = containers.iter().any(|(container, _)| container.attachment(&default.id).is_some());
+        if is_used || !default.subnets.iter().any(|subnet| overlaps(&subnet)) {
+            return Ok(());
+        }
+        self.take_down_network(&default)?;
+        let mut moved = Network { subnets: Vec::new(), gateways: Vec::new(), ..default };
+        let mut taken = self.taken_subnets()?;
+        taken.extend(subnets.iter().map(|subnet| (*subnet, String::new())));
+        self.choose_subnets(&mut moved, &NetworkSpec::default(), taken)?;
+        Ok(self.store.durably(|| self.store.update(&moved))?)
     }
 
     /// Removes an engine's network that no container is on; one that is not there is fine.

@@ -84,7 +84,12 @@ impl Engine {
     }
 
     /// Chooses a subnet for a family that has none, and a gateway for every subnet.
-    fn choose_subnets(&self, network: &mut Network, spec: &NetworkSpec, taken: Vec<(IpNet, String)>) -> Result<()> {
+    pub(super) fn choose_subnets(
+        &self,
+        network: &mut Network,
+        spec: &NetworkSpec,
+        taken: Vec<(IpNet, String)>,
+    ) -> Result<()> {
         let mut taken: Vec<_> = taken.into_iter().map(|(subnet, _)| subnet).collect();
         let asked = |ipv6: bool| spec.addressing.subnets.iter().find(move |subnet| subnet.addr().is_ipv6() == ipv6);
         let size = |ipv6: bool| asked(ipv6).map(IpNet::prefix_len);

@@ -58,9 +58,13 @@ impl Engine {
     /// Where the host or a network has it, or none is left.
     pub fn reserve_pool(&self, asked: &PoolRequest) -> Result<Pool> {
         self.ensure_built_in()?;
-        for stale in self.pools()?.iter().filter(|pool| pool.network.is_none() && age(pool.since) > PATIENCE) {
-            self.release_pool(&stale.id)?;
+        for stale in self.pools()?.iter().filter(|pool| !pool.joins && age(pool.since) > PATIENCE) {
+            let network = stale.network.as_ref().map(|id| self.store.find::<Network>(id.as_str())).transpose()?;
+            if network.flatten().is_none() {
+                self.release_pool(&stale.id)?;
+            }
         }
+        self.make_room(asked.subnet.as_slice())?;
         let taken = self.taken_subnets()?;
         let subnet = match asked.subnet.filter(|subnet| !subnet.addr().is_unspecified()) {
             Some(subnet) => {
@@ -217,17 +221,17 @@ impl Engine {
         Ok(address)
     }
 
-    /// Takes an address back that `holder` holds; one that it does not hold is fine.
+    /// Takes an address back from a holder of whom `may_lose` says so; one that nobody holds is fine.
     ///
     /// # Errors
     /// Where the state cannot be written.
-    pub fn give_address_back(&self, pool: &Pool, address: IpAddr, holder: &str) -> Result<()> {
+    pub fn give_address_back(&self, pool: &Pool, address: IpAddr, may_lose: impl FnOnce(&str) -> bool) -> Result<()> {
         let Some(network) = &pool.network else {
             let mut fewer = pool.clone();
             fewer.given.retain(|given| *given != address);
             return self.record_pool(fewer).map(drop);
         };
-        if self.store.holder_of(network, address)?.as_deref() == Some(holder) {
+        if self.store.holder_of(network, address)?.is_some_and(|holder| may_lose(&holder)) {
             self.store.release_address(network, address)?;
         }
         Ok(())

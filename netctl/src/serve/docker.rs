@@ -26,6 +26,7 @@ pub struct Plugin {
     /// Its file; a service manager's own socket is the manager's to remove.
     socket: Option<PluginSocket>,
     listener: UnixListener,
+    host: String,
 }
 
 impl DockerSettings {
@@ -35,11 +36,12 @@ impl DockerSettings {
         let Some(path) = &self.plugin else {
             return Ok(None);
         };
+        let host = self.host.clone();
         if let Some(listener) = activation::inherited()? {
-            return Ok(Some(Plugin { socket: None, listener }));
+            return Ok(Some(Plugin { socket: None, listener, host }));
         }
         let (socket, listener) = PluginSocket::bind(path)?;
-        Ok(Some(Plugin { socket: Some(socket), listener }))
+        Ok(Some(Plugin { socket: Some(socket), listener, host }))
     }
 }
 
@@ -49,7 +51,8 @@ impl Plugin {
         let listener = tokio::net::UnixListener::from_std(self.listener);
         let listener = listener.map_err(KernelError::system("serve the plugin socket"))?;
         let door = Door::new(dirs.clone(), news);
-        tokio::spawn(docker::serve(listener, docker::router(door)));
+        tokio::spawn(docker::serve(listener, docker::router(door.clone())));
+        tokio::spawn(docker::follow(door, self.host));
         Ok(self.socket)
     }
 }

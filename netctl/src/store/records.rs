@@ -51,6 +51,19 @@ impl Store {
         statement.query_row([network.as_str(), &address.to_string()], |row| row.get(0)).optional().map_err(self.wrap())
     }
 
+    /// All addresses that are held: network, address and holder.
+    pub fn held_addresses(&self) -> Result<Vec<(Id, IpAddr, String)>, StoreError> {
+        let query = "SELECT network, address, holder FROM held_addresses";
+        let mut statement = self.connection.prepare_cached(query).map_err(self.wrap())?;
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?));
+        let rows = statement.query_map([], read).and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
+        let parsed = rows
+            .map_err(self.wrap())?
+            .into_iter()
+            .filter_map(|(network, address, holder)| Some((Id::from(network), address.parse().ok()?, holder)));
+        Ok(parsed.collect())
+    }
+
     /// Holds an address of a network for somebody; whoever had it has it no more.
     pub fn hold_address(&self, network: &Id, address: IpAddr, holder: &str) -> Result<(), StoreError> {
         let statement =

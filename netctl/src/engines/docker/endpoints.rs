@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use serde_json::json;
 
 use super::{
-    memory::{DockerEndpoint, DockerNetwork, HOLDER, Remembered, now},
+    memory::{DockerEndpoint, DockerNetwork, Remembered, age_of_hold, holder, now},
     refusal::Refusal,
     requests::NewEndpoint,
     wire,
@@ -69,7 +69,7 @@ fn promise(engine: &Engine, asked: &NewEndpoint, network: &Network) -> Result<Do
             }
         }
         for address in &asked.addresses {
-            if engine.store.holder_of(&network.id, *address)?.as_deref() == Some(HOLDER) {
+            if engine.store.holder_of(&network.id, *address)?.and_then(|holder| age_of_hold(&holder)).is_some() {
                 is_ours = true;
                 engine.store.hold_address(&network.id, *address, asked.endpoint.as_str())?;
                 continue;
@@ -231,7 +231,7 @@ pub fn delete(engine: &Engine, id: &Id) -> Result<Option<Id>, Refusal> {
                 continue;
             }
             if record.is_ours {
-                engine.store.hold_address(&network, *address, HOLDER)?;
+                engine.store.hold_address(&network, *address, &holder())?;
             } else {
                 engine.store.release_address(&network, *address)?;
             }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    memory::HOLDER,
+    memory::{DockerEndpoint, Remembered, age_of_hold, holder},
     refusal::Refusal,
     requests::{NewPool, RequestError, address},
     wire,
 };
 use crate::{
     engine::{Engine, Pool, PoolRequest},
-    model::Driver,
+    model::{Driver, Id},
 };
 
 /// Says what an address is for.
@@ -68,7 +68,7 @@ pub fn request_address(engine: &Engine, asked: &wire::RequestAddress) -> Result<
     let wanted = address("Address", &asked.address)?;
     let is_gateway =
         asked.options.get(ADDRESS_TYPE).and_then(serde_json::Value::as_str).is_some_and(|kind| kind == GATEWAY);
-    let given = engine.take_address(&pool, wanted, is_gateway, HOLDER)?;
+    let given = engine.take_address(&pool, wanted, is_gateway, &holder())?;
     Ok(wire::GrantedAddress { address: format!("{given}/{}", pool.subnet.prefix_len()), data: BTreeMap::new() })
 }
 
@@ -83,7 +83,19 @@ pub fn release_address(engine: &Engine, asked: &wire::ReleaseAddress) -> Result<
         cure: "write an address such as 172.30.0.9",
     };
     let address = address("Address", &asked.address)?.ok_or_else(invalid)?;
-    Ok(engine.give_address_back(&pool, address, HOLDER)?)
+    let mut outcome = Ok(());
+    engine.give_address_back(&pool, address, |holder| {
+        // An endpoint's own goes with the endpoint, which may be forgotten already.
+        age_of_hold(holder).is_some()
+            || match DockerEndpoint::recall(engine, &Id::from(holder.to_owned())) {
+                Ok(known) => known.is_none(),
+                Err(error) => {
+                    outcome = Err(error);
+                    false
+                }
+            }
+    })?;
+    outcome
 }
 
 fn unknown_pool(id: &str) -> Refusal {

@@ -11,8 +11,18 @@ use crate::{
     model::{Endpoint, Id},
 };
 
-/// Who holds addresses that our IPAM driver has given out and no endpoint has yet.
-pub const HOLDER: &str = "docker";
+/// How those begin who hold addresses that our IPAM driver has given out and no endpoint has; since when follows.
+const HOLDER: &str = "docker:";
+
+/// Who holds an address that is given out now.
+pub fn holder() -> String {
+    format!("{HOLDER}{}", now())
+}
+
+/// Whether an address is given out and no endpoint has it, and since when, in seconds since 1970.
+pub fn age_of_hold(holder: &str) -> Option<u64> {
+    holder.strip_prefix(HOLDER)?.parse().ok()
+}
 
 /// A thing that is remembered, by Docker's identifier for it.
 pub trait Remembered: Serialize + DeserializeOwned {

@@ -42,9 +42,11 @@ fn make(engine: &Engine, asked: &NewNetwork) -> Result<DockerNetwork, Refusal> {
     }
     // Docker tells the name later, and by another way.
     let name = format!("docker-{}", asked.id.short()).parse().map_err(Error::Name)?;
-    let request =
-        NetworkRequest { engine: EngineName::Docker, id: Some(asked.id.clone()), name, spec: asked.spec.clone() };
+    engine.make_room(&asked.spec.addressing.subnets)?;
     let bound = engine.bind_pools(&asked.id, &asked.spec.addressing.subnets)?;
+    let mut spec = asked.spec.clone();
+    spec.addressing.ranges.extend(bound.iter().filter_map(|pool| pool.range));
+    let request = NetworkRequest { engine: EngineName::Docker, id: Some(asked.id.clone()), name, spec };
     match engine.create_engines_network(&request) {
         // An earlier call got as far as this, and not to the record of it.
         Err(Error::NetworkExists(_)) if is_as_asked(&engine.network(asked.id.as_str())?, &asked.spec) => {}
@@ -60,8 +62,11 @@ fn make(engine: &Engine, asked: &NewNetwork) -> Result<DockerNetwork, Refusal> {
 /// The network whose addresses a new one would have: its user has named it for the addresses alone.
 fn joined_by_addresses(engine: &Engine, spec: &NetworkSpec) -> Result<Option<String>, Refusal> {
     for pool in engine.pools()?.into_iter().filter(|pool| pool.joins) {
-        if let (true, Some(network)) = (spec.addressing.subnets.contains(&pool.subnet), &pool.network) {
-            return Ok(Some(engine.network(network.as_str())?.name.to_string()));
+        let is_meant = spec.addressing.subnets.contains(&pool.subnet);
+        let network =
+            pool.network.filter(|_| is_meant).map(|id| engine.store.ready::<Network>(id.as_str())).transpose()?;
+        if let Some(network) = network.flatten() {
+            return Ok(Some(network.name.to_string()));
         }
     }
     Ok(None)

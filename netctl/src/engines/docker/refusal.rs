@@ -116,7 +116,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status(), Json(wire::Refused { err: self.to_string() })).into_response()
+        (self.status(), Json(wire::Refused::from(self.to_string()))).into_response()
     }
 }
 

@@ -220,11 +220,18 @@ pub struct ReleaseAddress {
     pub address: String,
 }
 
-/// What every refusal looks like.
+/// What every refusal looks like: dockerd reads `Err` from network drivers and `Error` from IPAM drivers.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "PascalCase")]
 pub struct Refused {
     pub err: String,
+    pub error: String,
+}
+
+impl From<String> for Refused {
+    fn from(sentence: String) -> Self {
+        Self { err: sentence.clone(), error: sentence }
+    }
 }
 
 /// What a call is answered with that has nothing to tell.
@@ -277,7 +284,7 @@ mod tests {
         };
         let text = r#"{"InterfaceName":{"SrcName":"ncp0","DstPrefix":"eth"},"Gateway":"10.1.0.1","GatewayIPv6":"","DisableGatewayService":false}"#;
         assert_eq!(serde_json::to_string(&joined).unwrap(), text);
-        assert_eq!(serde_json::to_string(&Refused { err: "no".to_owned() }).unwrap(), r#"{"Err":"no"}"#);
+        assert_eq!(serde_json::to_string(&Refused::from("no".to_owned())).unwrap(), r#"{"Err":"no","Error":"no"}"#);
         let granted = GrantedPool { pool_id: "p".to_owned(), pool: "10.1.0.0/24".to_owned(), data: BTreeMap::new() };
         assert_eq!(serde_json::to_string(&granted).unwrap(), r#"{"PoolID":"p","Pool":"10.1.0.0/24","Data":{}}"#);
     }

@@ -1,3 +1,33 @@
 //! Docker: Debian's dockerd and client, unmodified, with netctl as their network and IPAM driver.
 
+mod names;
 mod networks;
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use netctl_tests::harness::Docker;
+
+/// Long enough for a busy machine; a test that works does not wait for it.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A web server of one page.
+const SERVER: [&str; 6] = ["httpd", "-f", "-p", "80", "-h", "/www"];
+
+/// `docker network create` with both drivers; the identifier.
+fn create(docker: &Docker, options: &[&str], name: &str) -> Result<String> {
+    docker.ok(&[&["network", "create", "-d", "netctl", "--ipam-driver", "netctl"], options, &[name]].concat())
+}
+
+/// A container's address on a network, as Docker tells it.
+fn address(docker: &Docker, container: &str, network: &str) -> Result<String> {
+    let format = format!("{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}");
+    docker.ok(&["inspect", "--format", &format, container])
+}
+
+/// Runs Docker's client, which has to fail with these words.
+fn refused(docker: &Docker, arguments: &[&str], words: &str) -> Result<()> {
+    let ended = docker.docker(arguments)?;
+    ensure!(ended.code != 0 && ended.stderr.contains(words), "docker {}: {ended:?}", arguments.join(" "));
+    Ok(())
+}
