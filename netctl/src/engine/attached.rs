@@ -5,8 +5,16 @@ use std::path::{Path, PathBuf};
 use super::{Engine, Error, Result, RunSpec};
 use crate::{
     kernel::{KernelError, Netns, index_of, is_alive, netns_cookie},
-    model::{Container, Endpoint, Furnished, Id, Origin, Status},
+    model::{Container, Endpoint, EngineName, Furnished, Id, Origin, Status},
 };
+
+impl Container {
+    /// Refuses a container that another engine looks after.
+    pub(crate) fn refuse_guest(&self) -> Result<()> {
+        let (name, engine) = (self.name.to_string(), self.engine.name());
+        if self.engine == EngineName::Netctl { Ok(()) } else { Err(Error::EnginesContainer { name, engine }) }
+    }
+}
 
 impl Engine {
     /// Gives an existing namespace its place on the networks. `furnish` is called once the endpoints are there, before
@@ -62,7 +70,10 @@ impl Engine {
     pub fn detach(&self, reference: &str) -> Result<Id> {
         let container = self.container(reference)?;
         match container.origin {
-            Origin::Attached { .. } => self.erase_container(&container).map(|()| container.id),
+            Origin::Attached { .. } => {
+                container.refuse_guest()?;
+                self.erase_container(&container).map(|()| container.id)
+            }
             Origin::Run { .. } => Err(Error::NotAttached(container.name.to_string())),
         }
     }

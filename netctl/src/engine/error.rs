@@ -275,6 +275,14 @@ pub enum Error {
         /// The engine.
         engine: &'static str,
     },
+    /// The container is another engine's.
+    #[error("{name} is {engine}'s container; stop, start and remove it there")]
+    EnginesContainer {
+        /// The container.
+        name: String,
+        /// The engine.
+        engine: &'static str,
+    },
     /// Two engines ask for one network in different ways.
     #[error(
         "network {network} has {has}, and {asked} was asked for; ask for the same, or give the network another name"

@@ -66,6 +66,7 @@ impl Error {
             | Self::NotRunning(_)
             | Self::DataPlaneInUse(_)
             | Self::EnginesNetwork { .. }
+            | Self::EnginesContainer { .. }
             | Self::OtherNetwork { .. }
             | Self::NoSocket(_)
             | Self::SocketInUse(_)

@@ -8,11 +8,11 @@ use std::{
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-use super::sandbox;
+use super::{files, sandbox};
 use crate::{
     engine::{Dirs, Engine, Error, Result, Sharing},
     kernel::{Cgroup, KernelError},
-    model::{Origin, Status},
+    model::{EngineName, Origin, Status},
     serve,
 };
 
@@ -24,6 +24,10 @@ pub fn exec(dirs: &Dirs, reference: &str, command: &[String]) -> Result<u8> {
         return Err(Error::NotRunning(container.name.to_string()));
     }
     let sharing = Sharing::read(&engine.store, &container).ok().flatten();
+    if container.engine != EngineName::Netctl {
+        // Its engine has files of its own for it, which are not to be seen from here.
+        files::write(&engine, &container, &engine.endpoints_of(&container.id)?)?;
+    }
     drop(engine);
     if sharing.as_ref().map_or(&container, |sharing| &sharing.owner).has_endpoints()
         && let Err(error) = serve::ensure_running(dirs)

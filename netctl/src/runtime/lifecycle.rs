@@ -19,6 +19,7 @@ use crate::{
 /// Stops a container: TERM, then after `patience` everything in its group is killed. One that does not run stays stopped.
 pub fn stop(dirs: &Dirs, reference: &str, patience: Duration) -> Result<()> {
     let container = Engine::open_for(dirs, reference)?.container(reference)?;
+    container.refuse_guest()?;
     if let Origin::Attached { .. } = container.origin {
         return Err(Error::Attached { name: container.name.to_string(), cure: "detach it" });
     }
@@ -35,6 +36,7 @@ pub fn stop(dirs: &Dirs, reference: &str, patience: Duration) -> Result<()> {
 pub fn start(dirs: &Dirs, reference: &str) -> Result<u8> {
     let engine = Engine::open_for(dirs, reference)?;
     let mut container = engine.container(reference)?;
+    container.refuse_guest()?;
     if let Origin::Attached { .. } = container.origin {
         return Err(Error::Attached { name: container.name.to_string(), cure: "it runs as long as its namespace" });
     }
@@ -54,6 +56,9 @@ pub fn start(dirs: &Dirs, reference: &str) -> Result<u8> {
 pub fn remove(dirs: &Dirs, reference: &str, force: bool) -> Result<()> {
     let container = Engine::open_for(dirs, reference)?.container(reference)?;
     let is_run = matches!(container.origin, Origin::Run { .. });
+    if !force {
+        container.refuse_guest()?;
+    }
     if container.state.status == Status::Running && is_run {
         if !force {
             return Err(Error::Running(container.name.to_string()));
