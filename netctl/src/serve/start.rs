@@ -92,10 +92,12 @@ fn spawn(dirs: &Dirs) -> Result<Child> {
     command.args(dirs.arguments()).args(["serve", "--automatic"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).current_dir("/");
     spare(&mut command);
-    // SAFETY: setsid is safe between fork and exec.
+    // SAFETY: both calls are safe between fork and exec.
     unsafe {
         command.pre_exec(|| {
             nix::libc::setsid();
+            // Whoever began the command may have left descriptors open for its children.
+            nix::libc::close_range(3, nix::libc::c_uint::MAX, nix::libc::CLOSE_RANGE_CLOEXEC.cast_signed());
             Ok(())
         });
     }
