@@ -134,6 +134,8 @@ pub enum Command {
         #[arg(long, hide = true)]
         automatic: bool,
     },
+    /// Do what a container runtime asks of a CNI plugin, in its environment and on standard input
+    Cni,
     /// Print what a shell needs to complete our words
     Completions { shell: clap_complete::Shell },
     /// Stay with a container

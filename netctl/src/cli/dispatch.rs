@@ -11,7 +11,7 @@ use netctl::{
 
 use super::{
     args::{Cli, Command, Dataplane, Global, Network},
-    attach, bench, connect, container, data_plane, inspect, logs, network, network_inspect, network_list,
+    attach, bench, connect, container, data_plane, inspect, logs, multi_call, network, network_inspect, network_list,
     network_removal, ps, run as run_verb, stats,
 };
 
@@ -81,6 +81,7 @@ fn verb(dirs: &Dirs, command: Command) -> Outcome {
             serve::serve(dirs, &Settings { automatic, docker: DockerSettings { plugin, host: docker_host } })
                 .map(|()| 0)
         }
+        Command::Cni => Ok(multi_call::cni(dirs)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "netctl", &mut std::io::stdout());
             Ok(0)
@@ -123,7 +124,7 @@ fn dirs(global: &Global) -> Dirs {
     }
 }
 
-fn start_log(level: &str) {
+pub(super) fn start_log(level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_default();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second initialisation cannot happen here; without one there are no messages.

@@ -10,6 +10,7 @@ mod dispatch;
 mod inspect;
 mod inspection;
 mod logs;
+mod multi_call;
 mod network;
 mod network_inspect;
 mod network_list;
@@ -23,3 +24,4 @@ mod template;
 mod template_functions;
 
 pub use dispatch::run;
+pub use multi_call::answer_as_plugin;

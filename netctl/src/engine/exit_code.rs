@@ -5,6 +5,11 @@ use super::Error;
 use crate::{kernel::KernelError, store::StoreError};
 
 impl Error {
+    /// Whether somebody else had the engine all the time.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Kernel(KernelError::Locked { .. }))
+    }
+
     /// The exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -46,6 +46,8 @@ pub struct Admitted {
     pub container: Container,
     /// Its endpoints on the networks that were asked for, in their order.
     pub endpoints: Vec<Endpoint>,
+    /// The network of each endpoint.
+    pub networks: Vec<Network>,
 }
 
 /// What an engine tells later of a guest.
@@ -100,10 +102,10 @@ impl Engine {
         let of_choice = |choice: &NetworkChoice| {
             let network = self.network(&choice.name)?;
             let found = all.iter().find(|endpoint| endpoint.network == network.id).cloned();
-            found.ok_or_else(|| Error::NoNetwork(choice.name.clone()))
+            found.map(|endpoint| (endpoint, network)).ok_or_else(|| Error::NoNetwork(choice.name.clone()))
         };
-        let endpoints = choices.iter().map(of_choice).collect::<Result<_>>()?;
-        Ok(Admitted { container, endpoints })
+        let (endpoints, networks) = choices.iter().map(of_choice).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        Ok(Admitted { container, endpoints, networks })
     }
 
     /// Whether a known guest is gone from where it was, or is somewhere else now.
