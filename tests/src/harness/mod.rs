@@ -1,6 +1,7 @@
 //! The parts a privileged test is built from. Not the tests themselves.
 
 pub mod capture;
+pub mod cni;
 pub mod dockerd;
 pub mod enclosure;
 pub mod host;
@@ -10,6 +11,7 @@ pub mod process;
 pub mod wait;
 
 pub use capture::Capture;
+pub use cni::{Attached, Cni};
 pub use dockerd::Docker;
 pub use enclosure::Enclosure;
 pub use host::{CLIENT4, CLIENT6, Ended, HOST4, HOST6, Host, program};

@@ -1,3 +1,4 @@
 //! Other engines on netctl, each with its own real daemon and command line.
 
+mod cni;
 mod docker;

@@ -1,0 +1,6 @@
+//! CNI: netctl called as a plugin, under its own name and the stock plugins', by a small runtime, by containerd and by Podman.
+
+mod attachments;
+mod plugins;
+mod scene;
+mod stock;
