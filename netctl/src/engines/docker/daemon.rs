@@ -27,6 +27,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 /// A container that is just being started is told when it runs; others shall not wait for it for long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The drivers that Docker brings: their networks are none of ours.
+const DOCKERS_DRIVERS: [&str; 6] = ["bridge", "host", "null", "overlay", "macvlan", "ipvlan"];
+
 /// When what was too young to be judged is looked at again.
 const LATER: Duration = Duration::from_secs(30);
 
@@ -77,13 +80,17 @@ async fn listen(door: &Door, docker: &Docker) -> Told<()> {
 /// Names all that is there, and clears away what is there no more. Whether something was too young to be judged.
 async fn take_stock(door: &Door, docker: &Docker, daemon: &str) -> Told<bool> {
     let taken = now();
-    let networks = docker.list_networks(None).await?;
-    let known = networks.into_iter().filter_map(|network| known_network(network.id?, network.name?));
-    let known: Vec<KnownNetwork> = known.collect();
     let mut inventory = Inventory { daemon: daemon.to_owned(), taken, networks: Vec::new(), endpoints: Vec::new() };
-    for network in known {
-        inventory.networks.push(network.id.clone());
-        name_network(door, daemon, network).await;
+    for network in docker.list_networks(None).await? {
+        let is_dockers = network.driver.as_deref().is_some_and(|driver| DOCKERS_DRIVERS.contains(&driver));
+        let Some(known) = network.id.zip(network.name).and_then(|(id, name)| known_network(id, name)) else {
+            continue;
+        };
+        inventory.networks.push(known.id.clone());
+        if !is_dockers {
+            inventory.endpoints.extend(endpoints_on(docker, &known.id).await?);
+            name_network(door, daemon, known).await;
+        }
     }
     let all = ListContainersOptions { all: true, ..ListContainersOptions::default() };
     for container in docker.list_containers(Some(all)).await? {
@@ -104,6 +111,18 @@ async fn take_stock(door: &Door, docker: &Docker, daemon: &str) -> Told<bool> {
             tracing::warn!("what Docker has left: {error}");
             Ok(true)
         }
+    }
+}
+
+/// The endpoints that dockerd knows on a network, in a sandbox or not; none where it has just gone.
+async fn endpoints_on(docker: &Docker, network: &Id) -> Told<Vec<Id>> {
+    match docker.inspect_network(network.as_str(), None).await {
+        Ok(told) => {
+            let containers = told.containers.into_iter().flatten();
+            Ok(containers.filter_map(|(_, container)| container.endpoint_id).map(Id::from).collect())
+        }
+        Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 

@@ -55,6 +55,11 @@ fn is_repeated(before: &DockerEndpoint, asked: &NewEndpoint) -> bool {
 }
 
 fn promise(engine: &Engine, asked: &NewEndpoint, network: &Network) -> Result<DockerEndpoint, Refusal> {
+    // Its interface is named by these digits alone.
+    let has_name = |(other, _): &(Id, DockerEndpoint)| other.short() == asked.endpoint.short();
+    if DockerEndpoint::all(engine)?.iter().any(has_name) {
+        return Err(Refusal::EndpointExists(asked.endpoint.short().to_owned()));
+    }
     let outside =
         asked.addresses.iter().find(|address| !network.subnets.iter().any(|subnet| subnet.contains(*address)));
     if let Some(address) = outside {

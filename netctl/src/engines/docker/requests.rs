@@ -95,6 +95,7 @@ impl TryFrom<wire::CreateNetwork> for NewNetwork {
     type Error = RequestError;
 
     fn try_from(asked: wire::CreateNetwork) -> Result<Self, RequestError> {
+        let id = identifier("NetworkID", &asked.network_id)?;
         let mut options = match asked.options.get(GENERIC) {
             Some(generic) => texts(GENERIC, generic)?,
             None => BTreeMap::new(),
@@ -121,7 +122,7 @@ impl TryFrom<wire::CreateNetwork> for NewNetwork {
             addressing,
             labels: BTreeMap::new(),
         };
-        Ok(Self { id: identifier("NetworkID", &asked.network_id)?, joins, spec })
+        Ok(Self { id, joins, spec })
     }
 }
 
@@ -129,6 +130,8 @@ impl TryFrom<wire::CreateEndpoint> for NewEndpoint {
     type Error = RequestError;
 
     fn try_from(asked: wire::CreateEndpoint) -> Result<Self, RequestError> {
+        let network = identifier("NetworkID", &asked.network_id)?;
+        let endpoint = identifier("EndpointID", &asked.endpoint_id)?;
         // They are published later; what could not be is better said before anything is there.
         ports::published(&asked.options)?;
         let interface = &asked.interface;
@@ -143,12 +146,7 @@ impl TryFrom<wire::CreateEndpoint> for NewEndpoint {
             }
             addresses.extend(read);
         }
-        Ok(Self {
-            network: identifier("NetworkID", &asked.network_id)?,
-            endpoint: identifier("EndpointID", &asked.endpoint_id)?,
-            addresses,
-            mac: mac(&interface.mac_address)?,
-        })
+        Ok(Self { network, endpoint, addresses, mac: mac(&interface.mac_address)? })
     }
 }
 

@@ -1,7 +1,13 @@
 //! Docker: Debian's dockerd and client, unmodified, with netctl as their network and IPAM driver.
 
+mod calls;
+mod compose;
+mod doors;
 mod names;
 mod networks;
+mod plugin;
+mod restarts;
+mod transfer;
 
 use std::time::Duration;
 
