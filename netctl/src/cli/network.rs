@@ -29,6 +29,7 @@ pub fn create(dirs: &Dirs, arguments: Create) -> Outcome {
         respects_host_firewall: arguments.respect_host_firewall,
         options: options::pairs(&arguments.option),
         labels: options::pairs(&arguments.label),
+        ..NetworkSpec::default()
     };
     let mut errors = spec.errors();
     // Beside a subnet that was not understood, a gateway is in none for that reason alone.

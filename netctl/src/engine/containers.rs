@@ -37,6 +37,8 @@ pub struct NetworkChoice {
     pub routes: Vec<FurtherRoute>,
     /// Whether the network shall not lead out though it could, for IPv4 and for IPv6.
     pub stays_inside: [bool; 2],
+    /// The metric of the default route; the kernel's own where there is none.
+    pub metric: Option<u32>,
 }
 
 /// What a user asks of a new container.

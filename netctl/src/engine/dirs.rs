@@ -131,7 +131,13 @@ fn suffix(cookie: u64) -> String {
     format!("-netns-{cookie}")
 }
 
-/// Whether this is the network namespace of the machine's first process.
+/// Whether this is the network namespace of the machine's first process. Where that one is hidden, kthreadd tells, which never
+/// leaves the first namespace; where nobody can, it is.
 fn is_first_host() -> Result<bool> {
-    Ok(Netns::of_pid(1)?.inode()? == Netns::own()?.inode()?)
+    let is_kthreadd = || std::fs::read_to_string("/proc/2/comm").is_ok_and(|name| name.trim_end() == "kthreadd");
+    let first = Netns::of_pid(1).ok().or_else(|| if is_kthreadd() { Netns::of_pid(2).ok() } else { None });
+    match first {
+        Some(first) => Ok(first.inode()? == Netns::own()?.inode()?),
+        None => Ok(true),
+    }
 }

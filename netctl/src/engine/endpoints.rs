@@ -175,7 +175,7 @@ impl Engine {
         let route = |address: IpAddr| {
             let has_gateway = !network.inhibits_gateway(address.is_ipv6());
             let source = network.subnet(address.is_ipv6()).map(|(_, gateway)| gateway).filter(|_| has_gateway);
-            Route { destination: address.into(), link: Some(index), gateway: None, source, table }
+            Route { destination: address.into(), link: Some(index), gateway: None, source, metric: None, table }
         };
         let routes: Vec<_> = endpoint.addresses().filter(is_led).map(route).collect();
         Ok(self.netlink()?.lead(index, Mac::from_bytes(endpoint.mac), &routes)?)

@@ -88,15 +88,18 @@ impl Engine {
             check_families(&container.ports, leader4.is_some(), leader6.is_some())?;
         }
         match (gained4, gained6) {
-            (Some(network), Some(other)) if network.id == other.id => {
-                self.plan_ports(&suitable(&network.publications(&container.ports), true, true), true, true)
-            }
+            (Some(network), Some(other)) if network.id == other.id => self.plan_ports(
+                container.engine,
+                &suitable(&network.publications(&container.ports), true, true),
+                true,
+                true,
+            ),
             _ => {
                 let mut planned = Vec::new();
                 for (network, ipv6) in [(gained4, false), (gained6, true)] {
                     if let Some(network) = network {
                         let known: Vec<_> = held.iter().chain(&planned).cloned().collect();
-                        planned.extend(self.plan_family(&network.publications(&container.ports), ipv6, &known)?);
+                        planned.extend(self.plan_family(container, network, ipv6, &known)?);
                     }
                 }
                 Ok(planned)
@@ -105,13 +108,20 @@ impl Engine {
     }
 
     /// A port that was left to us is the same in both families, where it can be.
-    fn plan_family(&self, ports: &[PortSpec], ipv6: bool, known: &[Published]) -> Result<Vec<Published>> {
-        let asked = suitable(ports, !ipv6, ipv6);
+    fn plan_family(
+        &self,
+        container: &Container,
+        network: &Network,
+        ipv6: bool,
+        known: &[Published],
+    ) -> Result<Vec<Published>> {
+        let asked = suitable(&network.publications(&container.ports), !ipv6, ipv6);
         let known: HashMap<ContainerPort, u16> =
             known.iter().rev().map(|other| ((other.port, other.protocol), other.host_port)).collect();
         let alike: Vec<_> = asked.iter().map(|port| like_known(port, &known)).collect();
-        let planned = self.plan_ports(&alike, !ipv6, ipv6);
-        if alike == asked { planned } else { planned.or_else(|_| self.plan_ports(&asked, !ipv6, ipv6)) }
+        let plan = |ports: &[PortSpec]| self.plan_ports(container.engine, ports, !ipv6, ipv6);
+        let planned = plan(&alike);
+        if alike == asked { planned } else { planned.or_else(|_| plan(&asked)) }
     }
 
     /// Brings the routes of a container's namespace in line with its endpoints.
@@ -162,12 +172,12 @@ fn like_known(port: &PortSpec, known: &HashMap<ContainerPort, u16>) -> PortSpec 
 }
 
 fn candidates<'a>(container: &Container, endpoints: &[Endpoint], networks: &'a [Network]) -> Vec<Candidate<'a>> {
-    let priority = |network: &Network| container.attachment(&network.id).map_or(0, |attachment| attachment.priority);
-    endpoints
-        .iter()
-        .zip(networks)
-        .map(|(endpoint, network)| Candidate::of(endpoint, network, priority(network)))
-        .collect()
+    let candidate = |(endpoint, network): (&Endpoint, &'a Network)| {
+        let asked = container.attachment(&network.id);
+        let candidate = Candidate::of(endpoint, network, asked.map_or(0, |attachment| attachment.priority));
+        Candidate { metric: asked.and_then(|attachment| attachment.metric), ..candidate }
+    };
+    endpoints.iter().zip(networks).map(candidate).collect()
 }
 
 /// The candidates, without the families in which a network shall not lead out.
@@ -196,6 +206,7 @@ struct Member<'a> {
     gateway: IpAddr,
     link: Option<u32>,
     leads_out: bool,
+    metric: Option<u32>,
 }
 
 impl Member<'_> {
@@ -211,7 +222,8 @@ impl Member<'_> {
     }
 
     fn route(&self, destination: IpNet, table: u32) -> Route {
-        Route { destination: destination.trunc(), link: self.link, gateway: Some(self.gateway), source: None, table }
+        let destination = destination.trunc();
+        Route { destination, link: self.link, gateway: Some(self.gateway), source: None, metric: None, table }
     }
 }
 
@@ -227,13 +239,15 @@ fn wanted(
     let members: Vec<Option<Member<'_>>> = all
         .map(|((candidate, endpoint), link)| {
             let (subnet, gateway) = candidate.network.subnet(ipv6).filter(|_| endpoint.has_family(ipv6))?;
-            Some(Member { endpoint, subnet, gateway, link: *link, leads_out: candidate.leads_out(ipv6) })
+            let (leads_out, metric) = (candidate.leads_out(ipv6), candidate.metric);
+            Some(Member { endpoint, subnet, gateway, link: *link, leads_out, metric })
         })
         .collect();
     let leader = leader(candidates, ipv6).and_then(|place| members.get(place)?.as_ref());
     let mut wanted = Wanted { routes: Vec::new(), rules: Vec::new() };
     wanted.routes.extend(members.iter().flatten().filter_map(Member::way_to_gateway));
-    wanted.routes.extend(leader.map(|leader| leader.route(everywhere, MAIN_TABLE)));
+    let way_out = |leader: &Member<'_>| Route { metric: leader.metric, ..leader.route(everywhere, MAIN_TABLE) };
+    wanted.routes.extend(leader.map(way_out));
     for (member, routes) in members.iter().zip(further) {
         wanted.routes.extend(member.iter().flat_map(|member| routes.iter().map(|route| member.further(route))));
     }
@@ -263,8 +277,10 @@ fn bring_about(inside: &Netlink, ipv6: bool, wanted: &Wanted) -> Result<()> {
     let missing = wanted.routes.iter().filter(|route| !routes.contains(route));
     let mut moved = None;
     for route in missing {
+        // Of another metric it is another route.
+        let is_same = |old: &&Route| is_default(old) && old.metric == route.metric;
         if is_default(route)
-            && let Some(old) = routes.iter().find(|route| is_default(route))
+            && let Some(old) = routes.iter().find(is_same)
         {
             inside.replace_route(route)?;
             moved = Some(old);

@@ -1,6 +1,8 @@
 //! Networks that other engines ask for: found or made, renamed once their names are known, removed with their last container
 //! where the engine never says that they are to go.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::{Engine, Error, Result};
@@ -24,26 +26,20 @@ pub struct NetworkRequest {
 }
 
 impl Engine {
-    /// The network of that identifier, or else of that name; made if there is neither.
+    /// The network of that identifier or, from an engine that has none, of that name; made if it is not there.
     ///
     /// # Errors
     /// Where one of that name has other subnets than those that were asked for, and where it cannot be made.
     pub fn ensure_network(&self, wanted: &NetworkRequest) -> Result<Network> {
         let known = match &wanted.id {
             Some(id) => self.store.ready::<Network>(id.as_str())?,
-            None => None,
-        };
-        let known = match known {
-            Some(network) => Some(network),
             None => self.store.named::<Network>(wanted.name.as_str())?,
         };
         if let Some(network) = known {
             check_suits(&network, wanted)?;
             return Ok(network);
         }
-        let id = wanted.id.clone().unwrap_or_else(Id::random);
-        let id = self.create_network_of(wanted.engine, id, &wanted.name, &wanted.spec)?;
-        self.network(id.as_str())
+        self.create_engines_network(wanted)
     }
 
     /// Makes an engine's network; unlike [`Engine::ensure_network`] it takes none that is there. A name that another has
@@ -126,6 +122,21 @@ impl Engine {
         self.store.durably(|| self.store.rename_network(&Network { name: name.clone(), ..network.clone() }))?;
         failpoint("network.renamed");
         Ok(true)
+    }
+
+    /// Chooses the name servers of an engine's network of that name; one that is not there has none.
+    ///
+    /// # Errors
+    /// Where the state cannot be written.
+    pub fn set_name_servers(&self, engine: EngineName, name: &str, servers: &[IpAddr]) -> Result<()> {
+        for (network, _) in self.store.all::<Network>()? {
+            let own_name = format!("{name}-{}", network.id.short());
+            if network.engine == engine && (network.name.as_str() == name || network.name.as_str() == own_name) {
+                self.store
+                    .durably(|| self.store.update(&Network { name_servers: servers.to_vec(), ..network.clone() }))?;
+            }
+        }
+        Ok(())
     }
 
     /// The name itself, or where another network has it, one that begins so.

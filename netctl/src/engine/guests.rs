@@ -245,7 +245,7 @@ impl Engine {
             endpoint.published.iter().cloned().partition(|old| ports.iter().any(|port| old.is_as_asked(port)));
         let is_new = |port: &&PortSpec| !kept.iter().any(|old| old.is_as_asked(port));
         let new: Vec<PortSpec> = network.publications(&ports.iter().filter(is_new).cloned().collect::<Vec<_>>());
-        let planned = self.plan_guest_ports(&endpoint, &network, &new)?;
+        let planned = self.plan_guest_ports(container.engine, &endpoint, &network, &new)?;
         container.ports = ports.to_vec();
         let before = endpoint.clone();
         endpoint.published = kept.into_iter().chain(planned).collect();
@@ -266,7 +266,13 @@ impl Engine {
         Ok(endpoint.published)
     }
 
-    fn plan_guest_ports(&self, endpoint: &Endpoint, network: &Network, ports: &[PortSpec]) -> Result<Vec<Published>> {
+    fn plan_guest_ports(
+        &self,
+        engine: EngineName,
+        endpoint: &Endpoint,
+        network: &Network,
+        ports: &[PortSpec],
+    ) -> Result<Vec<Published>> {
         let has = |ipv6: bool| endpoint.has_family(ipv6) && !network.is_routed(ipv6);
         let mut planned = Vec::new();
         let of_host: Vec<PortSpec> = ports
@@ -275,7 +281,7 @@ impl Engine {
             .cloned()
             .collect();
         if has(false) || has(true) {
-            planned.extend(self.plan_ports(&of_host, has(false), has(true))?);
+            planned.extend(self.plan_ports(engine, &of_host, has(false), has(true))?);
         }
         for address in endpoint.addresses().filter(|address| network.is_routed(address.is_ipv6())) {
             for port in ports {

@@ -19,7 +19,7 @@ use crate::{
         HostSockets, destroy_sockets, hold_port,
         reserved_ports::{self, Ports},
     },
-    model::{Endpoint, Network, Protocol, Published},
+    model::{Container, Endpoint, Network, Protocol, Published},
 };
 
 /// Masquerade ports: below the range that the host's own connections use by default.
@@ -40,6 +40,9 @@ impl Engine {
         }
         let maps = self.plane().maps();
         maps.update_endpoint(endpoint.slot, |slot| slot.flags |= endpoint_flags::PUBLISHED)?;
+        if self.is_bound_by_engine(endpoint)? {
+            return self.publish_unheld(endpoint);
+        }
         let (own, of_host): (Vec<&Published>, Vec<&Published>) =
             endpoint.published.iter().partition(|published| endpoint.publishes_itself(published));
         self.enter(endpoint, &own)?;
@@ -64,6 +67,22 @@ impl Engine {
         }
         self.enter(endpoint, &of_host)?;
         drop(guards);
+        failpoint("endpoint.published");
+        Ok(())
+    }
+
+    /// Whether its engine keeps processes of the host from its ports, and may have bound them itself by now.
+    pub(super) fn is_bound_by_engine(&self, endpoint: &Endpoint) -> Result<bool> {
+        let container = self.store.find::<Container>(endpoint.container.as_str())?;
+        Ok(container.is_some_and(|container| container.engine.binds_ports()))
+    }
+
+    /// Publishes ports that the container's engine binds: a hold of ours would refuse that very engine.
+    fn publish_unheld(&self, endpoint: &Endpoint) -> Result<()> {
+        let of_host = endpoint.published.iter().filter(|published| !endpoint.publishes_itself(published));
+        self.reserve(&of_host.map(|p| (p.host_port, p.host_port)).collect::<Vec<_>>())?;
+        failpoint("ports.reserved");
+        self.enter(endpoint, &endpoint.published.iter().collect::<Vec<_>>())?;
         failpoint("endpoint.published");
         Ok(())
     }

@@ -261,6 +261,9 @@ impl Engine {
         let Err(error) = self.publish(endpoint) else {
             return Ok(());
         };
+        if self.is_bound_by_engine(endpoint)? {
+            return Err(error);
+        }
         tracing::warn!("{error}");
         let maps = self.plane().maps();
         let mut free = Endpoint { published: Vec::new(), ..endpoint.clone() };

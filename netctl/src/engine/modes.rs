@@ -150,6 +150,7 @@ pub(super) fn attachment(choice: NetworkChoice, network: &Network) -> Result<Att
         endpoint: choice.endpoint,
         routes: choice.routes,
         stays_inside: choice.stays_inside,
+        metric: choice.metric,
     })
 }
 

@@ -75,6 +75,8 @@ impl Engine {
             options: spec.stored_options(),
             labels: spec.labels.clone(),
             respects_host_firewall: spec.respects_host_firewall,
+            has_no_names: spec.has_no_names,
+            name_servers: spec.name_servers.clone(),
             engine: EngineName::Netctl,
         };
         if driver == Driver::Bridge {
@@ -227,7 +229,14 @@ impl Engine {
 
     /// What is merely forwarded towards a container finds no way.
     fn forbidding_route(&self, subnet: IpNet) -> Result<Route> {
-        Ok(Route { destination: subnet, link: None, gateway: None, source: None, table: self.table()? + 1 })
+        Ok(Route {
+            destination: subnet,
+            link: None,
+            gateway: None,
+            source: None,
+            metric: None,
+            table: self.table()? + 1,
+        })
     }
 
     /// Removes what a network has in the kernel; what is gone already stays gone.

@@ -8,7 +8,7 @@ use std::{
 use super::{Engine, Error, Result};
 use crate::{
     kernel::HostSockets,
-    model::{PortSpec, Protocol, Published},
+    model::{EngineName, PortSpec, Protocol, Published},
     store::PORT_BLOCK,
 };
 
@@ -25,18 +25,28 @@ struct Taken {
     known: HashSet<(Protocol, u16)>,
     published: HashMap<(Protocol, u16), Vec<IpAddr>>,
     sockets: Option<HostSockets>,
+    /// Whether the container's engine looks after processes of the host.
+    is_bound_by_engine: bool,
 }
 
 impl Engine {
-    /// The publications of a new endpoint with these families; nothing is built yet.
-    pub(super) fn plan_ports(&self, specs: &[PortSpec], has_ipv4: bool, has_ipv6: bool) -> Result<Vec<Published>> {
+    /// The publications of a new endpoint of an engine's with these families; nothing is built yet.
+    pub(super) fn plan_ports(
+        &self,
+        engine: EngineName,
+        specs: &[PortSpec],
+        has_ipv4: bool,
+        has_ipv6: bool,
+    ) -> Result<Vec<Published>> {
         if specs.is_empty() {
             return Ok(Vec::new());
         }
-        let mut taken = Taken { sockets: list_sockets(specs.len()), ..Taken::default() };
+        let is_bound_by_engine = engine.binds_ports();
+        let sockets = if is_bound_by_engine { None } else { list_sockets(specs.len()) };
+        let mut taken = Taken { sockets, is_bound_by_engine, ..Taken::default() };
         let mut planned = Vec::new();
         for spec in specs {
-            let addresses = self.host_addresses(spec, has_ipv4, has_ipv6)?;
+            let addresses = self.host_addresses(spec, has_ipv4, has_ipv6, is_bound_by_engine)?;
             let port = self.choose_port(&mut taken, &addresses, spec)?;
             let rule = if spec.from.is_empty() { 0 } else { self.next_number("rule")? };
             for address in addresses {
@@ -55,7 +65,7 @@ impl Engine {
     }
 
     /// The addresses that a publication answers on: one of the host's, or every one of the families that the network has.
-    fn host_addresses(&self, spec: &PortSpec, has_ipv4: bool, has_ipv6: bool) -> Result<Vec<IpAddr>> {
+    fn host_addresses(&self, spec: &PortSpec, has_ipv4: bool, has_ipv6: bool, is_bound: bool) -> Result<Vec<IpAddr>> {
         let all4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let all6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         let families = [(all4, has_ipv4), (all6, has_ipv6)];
@@ -66,7 +76,9 @@ impl Engine {
         if !has_family {
             return Err(Error::Address { address: asked, why: "the network has no addresses of that family" });
         }
-        self.claim(asked, 0, spec.protocol)?;
+        if !is_bound {
+            self.claim(asked, 0, spec.protocol)?;
+        }
         Ok(vec![asked])
     }
 
@@ -83,6 +95,9 @@ impl Engine {
                 protocol: protocol.to_string(),
                 how: "published".to_owned(),
             });
+        }
+        if taken.is_bound_by_engine {
+            return Ok(());
         }
         if taken.sockets.as_ref().is_some_and(|sockets| !sockets.have(protocol.number(), port)) {
             return Ok(());

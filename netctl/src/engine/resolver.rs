@@ -158,7 +158,7 @@ impl Resolver {
 
 /// The networks that have names, and the addresses at which each is asked.
 fn describe(networks: &[Network]) -> (Vec<names::Network>, Gateways) {
-    let bridges = || networks.iter().filter(|network| network.driver == Driver::Bridge);
+    let bridges = || networks.iter().filter(|network| network.driver == Driver::Bridge && !network.has_no_names);
     let zone = |network: &Network| names::Network {
         id: network.number,
         name: network.name.to_string(),
@@ -170,8 +170,9 @@ fn describe(networks: &[Network]) -> (Vec<names::Network>, Gateways) {
 }
 
 fn members(container: &Container, places: &[(&Network, &Endpoint)]) -> Vec<names::Member> {
-    let servers = own_servers(container, places);
-    places.iter().map(|(network, endpoint)| member(network, container, endpoint, &servers)).collect()
+    let own = own_servers(container, places);
+    let servers = |network: &Network| own.clone().or_else(|| network_servers(network));
+    places.iter().map(|(network, endpoint)| member(network, container, endpoint, servers(network))).collect()
 }
 
 fn complete<T>(rows: Vec<(T, Phase)>) -> Vec<T> {
@@ -192,6 +193,25 @@ fn own_servers(container: &Container, places: &[(&Network, &Endpoint)]) -> Optio
     };
     let process = (pid != 0).then_some((pid, container.state.start));
     Some(Arc::new(names::OwnServers { servers, place: Arc::new(Sandbox { netns, process }) }))
+}
+
+/// A network's name servers, asked as the host's are. Nothing is asked outside on behalf of an internal network.
+fn network_servers(network: &Network) -> Option<Arc<names::OwnServers>> {
+    let servers: Vec<_> =
+        network.name_servers.iter().copied().filter(|server| !network.gateways.contains(server)).collect();
+    let has_way_out = !servers.is_empty() && !network.internal;
+    has_way_out.then(|| Arc::new(names::OwnServers { servers, place: Arc::new(OwnHost) }))
+}
+
+/// The namespace of the host.
+#[derive(Debug)]
+struct OwnHost;
+
+impl names::Place for OwnHost {
+    fn inside(&self, make: &mut dyn FnMut()) -> io::Result<()> {
+        make();
+        Ok(())
+    }
 }
 
 /// A container's namespace. It is opened for each use: whoever held it would keep it alive.
@@ -216,7 +236,7 @@ fn member(
     network: &Network,
     container: &Container,
     endpoint: &Endpoint,
-    servers: &Option<Arc<names::OwnServers>>,
+    servers: Option<Arc<names::OwnServers>>,
 ) -> names::Member {
     let mut all = vec![container.name.to_string()];
     all.extend(endpoint.aliases.iter().cloned());
@@ -228,7 +248,7 @@ fn member(
         ipv4: endpoint.address4,
         ipv6: endpoint.address6,
         names: all,
-        servers: servers.clone(),
+        servers,
     }
 }
 
@@ -247,8 +267,14 @@ fn furnish(netns: &Netns) -> Result<()> {
     let routers = [Some(ROUTER4), has_ipv6.then_some(ROUTER6)];
     for router in routers.into_iter().flatten() {
         inside.add_neighbour(index, router, GATEWAY_MAC)?;
-        let host_route =
-            Route { destination: router.into(), link: Some(index), gateway: None, source: None, table: MAIN_TABLE };
+        let host_route = Route {
+            destination: router.into(),
+            link: Some(index),
+            gateway: None,
+            source: None,
+            metric: None,
+            table: MAIN_TABLE,
+        };
         inside.add_route(&host_route)?;
         let everywhere =
             if router.is_ipv6() { ipnet::IpNet::V6(Default::default()) } else { ipnet::IpNet::V4(Default::default()) };

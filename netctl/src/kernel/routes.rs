@@ -24,6 +24,9 @@ const ESRCH: i32 = 3;
 /// Marks routes and rules as ours (an unassigned number of rtnetlink.h's RTPROT_*).
 pub(super) const PROTOCOL: u8 = 110;
 
+/// The metric that the kernel gives an IPv6 route that has none.
+const OWN_METRIC6: u32 = 1024;
+
 /// The table that a namespace has from the start.
 pub const MAIN_TABLE: u32 = 254;
 
@@ -38,6 +41,8 @@ pub struct Route {
     pub gateway: Option<IpAddr>,
     /// The source address to prefer.
     pub source: Option<IpAddr>,
+    /// How dear it is among routes to the same destination; the kernel's own choice where nothing is said.
+    pub metric: Option<u32>,
     /// In which table.
     pub table: u32,
 }
@@ -154,6 +159,7 @@ fn own_route(message: &RouteMessage, ipv6: bool) -> Route {
         link: None,
         gateway: None,
         source: None,
+        metric: None,
         table: message.header.table.into(),
     };
     for attribute in &message.attributes {
@@ -162,6 +168,8 @@ fn own_route(message: &RouteMessage, ipv6: bool) -> Route {
             RouteAttribute::Gateway(gateway) => route.gateway = ip(gateway),
             RouteAttribute::PrefSource(source) => route.source = ip(source),
             RouteAttribute::Table(table) => route.table = *table,
+            // IPv6 has no route without one (include/net/ip6_route.h: IP6_RT_PRIO_USER).
+            RouteAttribute::Priority(metric) if !(ipv6 && *metric == OWN_METRIC6) => route.metric = Some(*metric),
             _ => {}
         }
     }
@@ -187,6 +195,9 @@ fn message(route: &Route) -> RouteMessage {
             // Another table does not know that the router is on the link.
             message.header.flags |= RouteFlags::Onlink;
         }
+    }
+    if let Some(metric) = route.metric {
+        message.attributes.push(RouteAttribute::Priority(metric));
     }
     if let Some(source) = route.source {
         message.attributes.push(RouteAttribute::PrefSource(address(source)));

@@ -45,6 +45,12 @@ impl EngineName {
             Self::Cni => "cni",
         }
     }
+
+    /// Whether the engine itself sees to it that no process of the host has a published port: Podman's conmon binds each
+    /// once the network is there, and as long as the container lives.
+    pub const fn binds_ports(self) -> bool {
+        matches!(self, Self::Podman | Self::Cni)
+    }
 }
 
 /// Who gives a container's interfaces their addresses and routes.
@@ -147,6 +153,9 @@ pub struct Attachment {
     /// Whether the network shall not lead out though it could, for IPv4 and for IPv6.
     #[serde(default)]
     pub stays_inside: [bool; 2],
+    /// The metric of the default route; the kernel's own where there is none.
+    #[serde(default)]
+    pub metric: Option<u32>,
 }
 
 impl Attachment {

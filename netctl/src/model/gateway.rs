@@ -11,17 +11,19 @@ pub struct Candidate<'a> {
     pub priority: i64,
     /// Whether the container has an address there, of IPv4 and of IPv6.
     pub families: [bool; 2],
+    /// The metric of the default route; the kernel's own where there is none.
+    pub metric: Option<u32>,
 }
 
 impl<'a> Candidate<'a> {
     /// A network that a container will have all addresses on.
     pub fn new(network: &'a Network, priority: i64) -> Self {
-        Self { network, priority, families: [true; 2] }
+        Self { network, priority, families: [true; 2], metric: None }
     }
 
     /// The network of an endpoint.
     pub fn of(endpoint: &Endpoint, network: &'a Network, priority: i64) -> Self {
-        Self { network, priority, families: [false, true].map(|ipv6| endpoint.has_family(ipv6)) }
+        Self { network, priority, families: [false, true].map(|ipv6| endpoint.has_family(ipv6)), metric: None }
     }
 
     /// Whether packets of that family could leave.
@@ -65,6 +67,8 @@ mod tests {
             options: Default::default(),
             labels: Default::default(),
             respects_host_firewall: false,
+            has_no_names: false,
+            name_servers: Vec::new(),
             engine: crate::model::EngineName::Netctl,
             ranges: Default::default(),
             reserved: Default::default(),

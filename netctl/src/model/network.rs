@@ -72,6 +72,12 @@ pub struct Network {
     /// Whose it is.
     #[serde(default)]
     pub engine: EngineName,
+    /// Whether nobody is asked for names at its gateways.
+    #[serde(default)]
+    pub has_no_names: bool,
+    /// Where questions of its containers are forwarded to; the host's resolvers where there is none.
+    #[serde(default)]
+    pub name_servers: Vec<IpAddr>,
 }
 
 impl Network {
@@ -118,7 +124,7 @@ impl Network {
 
     /// Whether names resolve on it: not on the default network, as with Docker.
     pub fn has_names(&self) -> bool {
-        self.driver == Driver::Bridge && self.name.as_str() != "bridge"
+        self.driver == Driver::Bridge && self.name.as_str() != "bridge" && !self.has_no_names
     }
 
     /// Ports as they are published from here: the address that a publication leaves open is the driver option's.
@@ -167,6 +173,10 @@ pub struct NetworkSpec {
     pub options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// Whether nobody is to be asked for names at its gateways.
+    pub has_no_names: bool,
+    /// Where questions of its containers are forwarded to; the host's resolvers where there is none.
+    pub name_servers: Vec<IpAddr>,
 }
 
 /// Why a network cannot be as it is asked for.

@@ -10,7 +10,7 @@ mod zone;
 
 pub use server::Names;
 pub use upstream::{OwnServers, Place, Upstreams};
-pub use zone::{Answer, Kind, Member, Network, Zones};
+pub use zone::{Answer, Kind, Member, Network, PODMAN_DOMAIN, Zones};
 
 #[cfg(test)]
 mod fixture;

@@ -8,6 +8,9 @@ use ipnet::IpNet;
 
 use super::upstream::OwnServers;
 
+/// Podman's domain of containers, which nobody outside has.
+pub const PODMAN_DOMAIN: &str = "dns.podman";
+
 /// A network as its names see it.
 #[derive(Debug, Clone)]
 pub struct Network {
@@ -166,10 +169,13 @@ impl Zones {
             .unwrap_or_else(|| if self.is_of_ours(name) { Answer::NoSuchName } else { Answer::NotOurs })
     }
 
-    /// Whether `name` stands for an address of any of our networks: nobody outside can know it, or shall hear of it.
+    /// Whether `name` stands for an address of any of our networks, or for a container of Podman's: nobody outside can know
+    /// it, or shall hear of it.
     fn is_of_ours(&self, name: &str) -> bool {
         let within = |address: IpAddr| self.networks.values().any(|zone| zone.contains(&address));
-        reverse(&canonical(name)).is_some_and(within)
+        let name = canonical(name);
+        let below = name.strip_suffix(PODMAN_DOMAIN);
+        below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) || reverse(&name).is_some_and(within)
     }
 
     /// What `name` means on `network` alone. Case and a trailing dot do not matter.
@@ -284,12 +290,11 @@ impl NetworkZone {
         if matching.is_empty() { Answer::NoData } else { Answer::Addresses(matching) }
     }
 
-    /// `NAME` or `NAME.NETWORK`: what an address resolves to must resolve back.
+    /// `NAME` or `NAME.NETWORK`: what an address resolves to must resolve back. And `NAME.dns.podman`, as the search list of
+    /// Podman's containers has it.
     fn lookup(&self, name: &str) -> Option<&Vec<IpAddr>> {
-        self.addresses.get(name).or_else(|| {
-            let bare = name.strip_suffix(self.name.as_str())?.strip_suffix('.')?;
-            self.addresses.get(bare)
-        })
+        let below = |domain: &str| self.addresses.get(name.strip_suffix(domain)?.strip_suffix('.')?);
+        self.addresses.get(name).or_else(|| below(&self.name)).or_else(|| below(PODMAN_DOMAIN))
     }
 }
 

@@ -53,6 +53,18 @@ fn a_name_resolves_in_any_case_with_or_without_a_dot_or_its_network() {
 }
 
 #[test]
+fn podmans_domain_is_of_containers_alone() {
+    assert_eq!(zones().answer(2, "Web.dns.podman.", Kind::A), ips(&["172.18.0.2"]));
+    // One on two networks finds the names of both there; nobody outside is asked.
+    let asker = ip("172.18.0.3");
+    assert_eq!(zones().answer_to(asker, 2, "db.dns.podman", Kind::A), ips(&["172.19.0.4"]));
+    for name in ["nobody.dns.podman", "dns.podman"] {
+        assert_eq!(zones().answer_to(asker, 2, name, Kind::A), Answer::NoSuchName, "{name}");
+    }
+    assert_eq!(zones().answer_to(asker, 2, "notdns.podman", Kind::A), Answer::NotOurs);
+}
+
+#[test]
 fn an_alias_that_members_share_gives_each_address_once() {
     assert_eq!(zones().answer(2, "www", Kind::A), ips(&["172.18.0.2", "172.18.0.3"]));
 }

@@ -30,7 +30,10 @@ pub fn admit(
         }
         admitted
     })?;
-    if let Err(error) = serve::ensure(dirs, Changed::Container(&admitted.container.id)) {
+    if admitted.networks.iter().all(|network| network.has_no_names) {
+        // Nobody asks there; one that runs learns of it by itself.
+        serve::nudge(dirs, Changed::Container(&admitted.container.id));
+    } else if let Err(error) = serve::ensure(dirs, Changed::Container(&admitted.container.id)) {
         // It is there, and without names rather than not at all.
         tracing::warn!("{error}");
     }

@@ -126,7 +126,14 @@ impl Place {
     /// Adds a route by a link, and by a router on it if one is named.
     pub fn add_route(&self, destination: IpNet, device: &str, gateway: Option<Ipv4Addr>) -> Result<()> {
         let link = Some(self.index(device)?);
-        let route = Route { destination, link, gateway: gateway.map(IpAddr::V4), source: None, table: MAIN_TABLE };
+        let route = Route {
+            destination,
+            link,
+            gateway: gateway.map(IpAddr::V4),
+            source: None,
+            metric: None,
+            table: MAIN_TABLE,
+        };
         Ok(Netlink::open_in(&self.netns)?.add_route(&route)?)
     }
 

@@ -121,6 +121,7 @@ impl TryFrom<wire::CreateNetwork> for NewNetwork {
             options,
             addressing,
             labels: BTreeMap::new(),
+            ..NetworkSpec::default()
         };
         Ok(Self { id, joins, spec })
     }
