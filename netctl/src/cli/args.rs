@@ -1,6 +1,6 @@
 //! The command line as clap reads it: Docker's words where Docker has them.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use netctl::{engine::dirs, engines::docker};
@@ -136,6 +136,12 @@ pub enum Command {
     },
     /// Do what a container runtime asks of a CNI plugin, in its environment and on standard input
     Cni,
+    /// Be Podman's network back end: its words follow
+    #[command(disable_help_flag = true)]
+    Netavark {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORD")]
+        words: Vec<OsString>,
+    },
     /// Print what a shell needs to complete our words
     Completions { shell: clap_complete::Shell },
     /// Stay with a container

@@ -81,6 +81,7 @@ fn verb(dirs: &Dirs, command: Command) -> Outcome {
             serve::serve(dirs, &Settings { automatic, docker: DockerSettings { plugin, host: docker_host } })
                 .map(|()| 0)
         }
+        Command::Netavark { words } => Ok(multi_call::netavark(dirs, words)),
         Command::Cni => Ok(multi_call::cni(dirs)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "netctl", &mut std::io::stdout());

@@ -15,7 +15,11 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Child, Enclosure, Ended, Host, enclosure::child_of, wait};
+use super::{
+    Child, Enclosure, Ended, Host,
+    enclosure::{child_of, remove_groups},
+    wait,
+};
 
 /// Long enough for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -248,22 +252,9 @@ impl Drop for Docker {
     fn drop(&mut self) {
         let first = Pid::from_raw(self.enclosure.first());
         let _ = kill(first, Signal::SIGKILL);
-        let gone = wait::until(DEADLINE, "empty control groups", || {
-            let roots = fs::read_dir("/sys/fs/cgroup")?.flatten().map(|entry| entry.path());
-            let ours = roots.chain([PathBuf::from("/sys/fs/cgroup")]).map(|root| root.join(&self.cgroup));
-            let left: Vec<_> = ours.filter(|group| group.is_dir()).collect();
-            left.iter().for_each(|group| remove_group(group));
-            Ok(left.is_empty())
-        });
+        let gone = wait::until(DEADLINE, "empty control groups", || remove_groups(&self.cgroup));
         if let Err(error) = gone {
             eprintln!("control groups {} are left behind: {error:#}", self.cgroup);
         }
     }
-}
-
-/// A group goes after those below it; its files cannot be removed, and need not.
-fn remove_group(group: &Path) {
-    let below = fs::read_dir(group).into_iter().flatten().flatten().map(|entry| entry.path());
-    below.filter(|path| path.is_dir()).for_each(|path| remove_group(&path));
-    let _ = fs::remove_dir(group);
 }

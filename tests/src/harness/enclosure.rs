@@ -1,7 +1,12 @@
 //! A mount and a process namespace with a /run and an /etc of its own: whatever a daemon mounts, starts and leaves there goes with
 //! it. Its network is that of a test's host.
 
-use std::{fs, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use nix::{
@@ -55,8 +60,16 @@ impl Enclosure {
 
     /// A directory that goes with it; daemons' data may be there.
     #[must_use]
-    pub fn directory(&self) -> &std::path::Path {
+    pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// A command that enters it, on the host's network, before it executes `program`.
+    #[must_use]
+    pub fn command_on_host(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.first.to_string(), "--net", "--mount", "--pid", "--"]).arg(program);
+        command
     }
 
     /// A command that enters it, and a network namespace, before it executes `program`.
@@ -82,6 +95,22 @@ pub(super) fn entering(first: i32, network: &Namespace, program: &str) -> Result
 pub fn child_of(pid: u32) -> Result<Option<i32>> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     Ok(children.split_whitespace().find_map(|child| child.parse().ok()))
+}
+
+/// Removes the control groups of that name, with all that is below them; whether they are gone.
+pub(super) fn remove_groups(name: &str) -> Result<bool> {
+    let roots = fs::read_dir("/sys/fs/cgroup")?.flatten().map(|entry| entry.path());
+    let ours = roots.chain([PathBuf::from("/sys/fs/cgroup")]).map(|root| root.join(name));
+    let left: Vec<_> = ours.filter(|group| group.is_dir()).collect();
+    left.iter().for_each(|group| remove_group(group));
+    Ok(left.is_empty())
+}
+
+/// A group goes after those below it; its files cannot be removed, and need not.
+fn remove_group(group: &Path) {
+    let below = fs::read_dir(group).into_iter().flatten().flatten().map(|entry| entry.path());
+    below.filter(|path| path.is_dir()).for_each(|path| remove_group(&path));
+    let _ = fs::remove_dir(group);
 }
 
 impl Drop for Enclosure {

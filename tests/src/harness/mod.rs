@@ -7,7 +7,9 @@ pub mod enclosure;
 pub mod host;
 pub mod namespace;
 pub mod own_run;
+pub mod podman;
 pub mod process;
+pub mod upstream;
 pub mod wait;
 
 pub use capture::Capture;
@@ -17,4 +19,6 @@ pub use enclosure::Enclosure;
 pub use host::{CLIENT4, CLIENT6, Ended, HOST4, HOST6, Host, program};
 pub use namespace::Namespace;
 pub use own_run::OwnRun;
+pub use podman::Podman;
 pub use process::Child;
+pub use upstream::Upstream;

@@ -26,5 +26,4 @@ mod service;
 mod tenants;
 mod tour;
 mod upgrade;
-mod upstream;
 mod verbs;

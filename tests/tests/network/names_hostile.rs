@@ -1,12 +1,9 @@
 //! Clients of the resolver that are slow, greedy, broken or malicious: they delay nobody, and it lives on.
 
 use anyhow::{Result, bail, ensure};
-use netctl_tests::harness::{CLIENT4, Child, Host, wait};
+use netctl_tests::harness::{CLIENT4, Child, Host, Upstream, wait};
 
-use crate::{
-    scene::{DEADLINE, LASTING, run},
-    upstream::Upstream,
-};
+use crate::scene::{DEADLINE, LASTING, run};
 
 /// What the scripts below share.
 const PRELUDE: &str = r#"

@@ -1,12 +1,9 @@
 //! What `run` and `attach` take about names and kernel settings: where it ends up, what is refused, that it is kept.
 
 use anyhow::{Result, ensure};
-use netctl_tests::harness::{CLIENT6, Host, Namespace, wait};
+use netctl_tests::harness::{CLIENT6, Host, Namespace, Upstream, wait};
 
-use crate::{
-    scene::{DEADLINE, LASTING, refuses, run},
-    upstream::Upstream,
-};
+use crate::scene::{DEADLINE, LASTING, refuses, run};
 
 const USAGE: i32 = 2;
 

@@ -3,12 +3,9 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
-use netctl_tests::harness::{CLIENT4, CLIENT6, Capture, Child, Host, wait};
+use netctl_tests::harness::{CLIENT4, CLIENT6, Capture, Child, Host, Upstream, wait};
 
-use crate::{
-    scene::{DEADLINE, LASTING, run},
-    upstream::Upstream,
-};
+use crate::scene::{DEADLINE, LASTING, run};
 
 fn dig(host: &Host, asker: &str, question: &[&str]) -> Result<String> {
     host.ok(&[&["exec", asker, "--", "dig", "+time=9", "+tries=1"], question].concat())

@@ -3,9 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use netctl_tests::harness::{CLIENT4, Host, OwnRun};
-
-use crate::upstream::Upstream;
+use netctl_tests::harness::{CLIENT4, Host, OwnRun, Upstream};
 
 const PAGE: &str = include_str!("../../../docs/tour.md");
 

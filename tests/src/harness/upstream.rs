@@ -1,9 +1,12 @@
 //! A name server of the world outside, of the host or of a container, that tells what it was asked. Not a test.
 
-use anyhow::Result;
-use netctl_tests::harness::{Child, Namespace, wait};
+use std::time::Duration;
 
-use crate::scene::DEADLINE;
+use anyhow::Result;
+
+use super::{Child, Namespace, wait};
+
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Answers A questions about the names it is given, and tells of every question: who, what, which type. `fail` answers
 /// SERVFAIL, `mute` nothing.
@@ -48,10 +51,14 @@ while True:
 "#;
 
 /// A running name server.
+#[derive(Debug)]
 pub struct Upstream(Child);
 
 impl Upstream {
     /// Serves on port 53 of an address of a namespace; `words` are `NAME=IP[,IP...]`, `fail` and `mute`.
+    ///
+    /// # Errors
+    /// When it does not start.
     pub fn new(namespace: &Namespace, address: &str, words: &[&str]) -> Result<Self> {
         let server = Child::spawn(namespace.command("python3")?.args(["-c", SERVER, address]).args(words))?;
         wait::until(DEADLINE, "the name server", || Ok(server.stdout()?.contains("ready")))?;
@@ -59,11 +66,15 @@ impl Upstream {
     }
 
     /// Each question: who, what, which type by number.
+    ///
+    /// # Errors
+    /// When its output cannot be read.
     pub fn asked(&self) -> Result<Vec<String>> {
         Ok(self.0.stdout()?.lines().skip(1).map(str::to_owned).collect())
     }
 
     /// The program's text and arguments, for one that runs inside a container.
+    #[must_use]
     pub fn command<'a>(address: &'a str, words: &[&'a str]) -> Vec<&'a str> {
         [&["python3", "-c", SERVER, address], words].concat()
     }

@@ -1,0 +1,211 @@
+//! Debian's Podman on a test's host, with netctl as its network back end: store, networks, sockets and control groups are its own
+//! alone, and go with it. No registry is asked: the one image is made of busybox.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{Enclosure, Ended, Host, enclosure::remove_groups, program, wait};
+
+const DEADLINE: Duration = Duration::from_secs(40);
+
+/// Debian's own, before any other in the path.
+const PODMAN: &str = "/usr/bin/podman";
+
+/// Debian's network back end.
+pub const STOCK: &str = "/usr/lib/podman/netavark";
+
+/// The image that containers are made of.
+pub const IMAGE: &str = "busybox";
+
+/// What busybox is called in it.
+const APPLETS: [&str; 12] =
+    ["sh", "sleep", "nc", "ip", "ping", "wget", "nslookup", "cat", "httpd", "true", "ls", "hostname"];
+
+/// Podman's settings: no journal, no systemd, runc as it is packaged, limits that nobody need be allowed to raise.
+const SETTINGS: &str = r#"
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+helper_binaries_dir = ["HERE/helpers"]
+runtime = "runc"
+[network]
+network_backend = "netavark"
+network_config_dir = "HERE/networks"
+"#;
+
+/// A Podman of one test.
+#[derive(Debug)]
+pub struct Podman {
+    enclosure: Enclosure,
+    environment: Vec<(&'static str, PathBuf)>,
+    cgroup: String,
+}
+
+impl Podman {
+    /// Sets it up on a host whose netctl commands run beside it from here on, and gives it its image.
+    ///
+    /// # Errors
+    /// When it is not installed or fails.
+    pub fn new(host: &mut Host) -> Result<Self> {
+        for program in [PODMAN, "/usr/sbin/runc", "/usr/bin/conmon"] {
+            ensure!(Path::new(program).exists(), "{program} is not installed: apt-get install podman runc");
+        }
+        let enclosure = Enclosure::new(&host.host)?;
+        host.enclose(Some(&enclosure));
+        let here = enclosure.directory().to_owned();
+        for directory in ["helpers", "networks", "root", "run", "tmp"] {
+            fs::create_dir_all(here.join(directory))?;
+        }
+        symlink(program()?, here.join("helpers/netavark"))?;
+        fs::write(here.join("containers.conf"), SETTINGS.replace("HERE", &here.to_string_lossy()))?;
+        let (run, root) = (here.join("run"), here.join("root"));
+        let storage = format!("[storage]\ndriver = \"vfs\"\nrunroot = {run:?}\ngraphroot = {root:?}\n");
+        fs::write(here.join("storage.conf"), storage)?;
+        let mut environment: Vec<_> = host.environment().into();
+        environment.push(("CONTAINERS_CONF", here.join("containers.conf")));
+        environment.push(("CONTAINERS_STORAGE_CONF", here.join("storage.conf")));
+        let cgroup = format!("netctl-test-{}", host.host.name());
+        let podman = Self { enclosure, environment, cgroup };
+        podman.import_image()?;
+        Ok(podman)
+    }
+
+    /// A Podman command.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.within(PODMAN);
+        let here = self.enclosure.directory();
+        for (option, directory) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+            command.arg(option).arg(here.join(directory));
+        }
+        command.args(["--storage-driver", "vfs"]).args(arguments);
+        command
+    }
+
+    /// Another program of Podman's host, with Podman's and netctl's settings.
+    #[must_use]
+    pub fn within(&self, program: &str) -> Command {
+        let mut command = self.enclosure.command_on_host(program);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs Podman and tells how it ended.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn podman(&self, arguments: &[&str]) -> Result<Ended> {
+        Ok(Ended::of(self.command(arguments).output().context("running podman")?))
+    }
+
+    /// Runs Podman, which has to succeed; what it printed.
+    ///
+    /// # Errors
+    /// When it fails, with what it complained.
+    pub fn ok(&self, arguments: &[&str]) -> Result<String> {
+        let ended = self.podman(arguments)?;
+        ensure!(ended.code == 0, "podman {} ended with {}: {}", arguments.join(" "), ended.code, ended.stderr);
+        Ok(ended.stdout.trim_end().to_owned())
+    }
+
+    /// Begins a container of a command; its identifier.
+    ///
+    /// # Errors
+    /// When Podman refuses.
+    pub fn run(&self, options: &[&str], command: &[&str]) -> Result<String> {
+        self.ok(&[&["run", "-d", &self.group()], options, &[IMAGE], command].concat())
+    }
+
+    /// Begins a container that lasts; its identifier.
+    ///
+    /// # Errors
+    /// When Podman refuses.
+    pub fn run_lasting(&self, options: &[&str]) -> Result<String> {
+        self.run(options, &["sleep", "100000"])
+    }
+
+    /// The option that has containers and pods in this test's control group.
+    #[must_use]
+    pub fn group(&self) -> String {
+        format!("--cgroup-parent=/{}", self.cgroup)
+    }
+
+    /// What a container says when asked to run a command.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn exec(&self, container: &str, command: &[&str]) -> Result<String> {
+        self.ok(&[&["exec", container], command].concat())
+    }
+
+    /// A field of a container, by a Go template.
+    ///
+    /// # Errors
+    /// When there is no such container.
+    pub fn field(&self, container: &str, template: &str) -> Result<String> {
+        self.ok(&["inspect", "--format", template, container])
+    }
+
+    /// A directory that goes with it.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.enclosure.directory()
+    }
+
+    fn import_image(&self) -> Result<()> {
+        let root = self.directory().join("image");
+        for directory in ["bin", "etc", "proc", "sys", "dev", "tmp", "www"] {
+            fs::create_dir_all(root.join(directory))?;
+        }
+        fs::copy("/bin/busybox", root.join("bin/busybox")).context("apt-get install busybox-static")?;
+        for applet in APPLETS {
+            symlink("busybox", root.join("bin").join(applet))?;
+        }
+        fs::write(root.join("www/index.html"), "hello from a container\n")?;
+        let archive = self.directory().join("image.tar");
+        let tar = Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&archive).arg(".").status()?;
+        ensure!(tar.success(), "tar: {tar}");
+        self.ok(&["import", &archive.to_string_lossy(), IMAGE]).map(drop)
+    }
+
+    /// Removes all containers and networks by Podman's own commands, and has netctl's commands run outside again.
+    ///
+    /// # Errors
+    /// When Podman cannot.
+    pub fn finish(self, host: &mut Host) -> Result<()> {
+        self.ok(&["pod", "rm", "-fa", "-t", "0"])?;
+        self.ok(&["rm", "-fa", "-t", "0"])?;
+        let left = host.ok(&["ps", "-aq", "--no-trunc"])?;
+        ensure!(left.is_empty(), "Podman's containers are left: {left}");
+        let networks = host.ok(&["network", "ls", "--format", "{{.Name}}"])?;
+        let own = networks.lines().filter(|name| name.starts_with("podman"));
+        ensure!(own.count() == 0, "Podman's networks are left: {networks}");
+        host.enclose(None);
+        Ok(())
+    }
+}
+
+impl Drop for Podman {
+    /// Control groups are the one thing that no namespace takes along.
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.enclosure.first()), Signal::SIGKILL);
+        let gone = wait::until(DEADLINE, "empty control groups", || remove_groups(&self.cgroup));
+        if let Err(error) = gone {
+            eprintln!("control groups {} are left behind: {error:#}", self.cgroup);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Podman: its own binary, unmodified, with netctl as its network back end; and netctl called as Podman calls netavark.
+
+mod answers;
+mod names;
+mod networks;
+mod places;
+mod scene;
