@@ -1,8 +1,11 @@
 //! Network namespaces: opened by path or pid, entered and left. Not what is in them.
 
 use std::{
-    fs::File,
-    os::{fd::AsFd, unix::fs::MetadataExt},
+    fs::{File, OpenOptions},
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -35,7 +38,9 @@ impl Netns {
 
     /// The one that a file stands for.
     pub fn at(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(KernelError::file("open the network namespace", path))?;
+        // Nobody waits for the other end of a pipe that is no namespace.
+        let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+        let file = file.map_err(KernelError::file("open the network namespace", path))?;
         let kind = fstatfs(&file).map_err(KernelError::errno("look at the network namespace"))?.filesystem_type();
         if kind != FsType(NSFS) {
             return Err(KernelError::NotANamespace { path: path.to_owned() });

@@ -1,5 +1,7 @@
 //! ADD and DEL of a main plugin: a container gets its place on a network and loses it again.
 
+use std::fs::File;
+
 use super::{
     Error, Plugin, Result,
     addresses::write_mac,
@@ -45,6 +47,7 @@ pub fn add(dirs: &Dirs, plugin: Plugin, call: &Call) -> Result<AddedResult> {
     if is_own_netns(call.environment.netns()?)? {
         return Err(Error::OwnNetns);
     }
+    let _turn = turn(call);
     refuse_duplicate(dirs, call)?;
     let Some(ipam) = Ipam::of(call)? else {
         if plugin == Plugin::Bridge {
@@ -70,6 +73,14 @@ pub fn add(dirs: &Dirs, plugin: Plugin, call: &Call) -> Result<AddedResult> {
             return Err(error);
         }
     }
+}
+
+/// Calls about one namespace go one after the other: of two equal ones the second must not give back what the first has got
+/// from an IPAM plugin. A namespace that cannot be opened, or has gone, is nobody's to wait for.
+fn turn(call: &Call) -> Option<File> {
+    let file = File::open(call.environment.netns.as_ref()?).ok()?;
+    file.lock().ok()?;
+    Some(file)
 }
 
 /// An interface that a killed call has half made is none once the engine has looked after it.
@@ -216,6 +227,7 @@ fn dns(call: &Call, endpoint: &Endpoint, network: &Network, given: Option<&Added
 /// Takes a container off a network. What is gone already is the aim.
 pub fn delete(dirs: &Dirs, plugin: Plugin, call: &Call) -> Result<()> {
     let name = name_of(plugin, call)?;
+    let _turn = turn(call);
     let released = patiently(|| {
         Engine::change(dirs, |engine| {
             if let Some(network) = known_network(engine, &name)? {

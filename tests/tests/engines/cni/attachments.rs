@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use netctl_tests::harness::{Attached, CLIENT4, Cni, HOST4, Host, Namespace, wait};
 use serde_json::{Value, json};
 
-use crate::cni::scene::{DEADLINE, address, fetch, server};
+use crate::cni::scene::{DEADLINE, address, fetch, reservations, server};
 
 fn publishing(port: u16) -> Value {
     json!({ "type": "portmap", "capabilities": { "portMappings": true },
@@ -54,15 +54,6 @@ fn containers_of_the_stock_list_reach_each_other_and_are_reached_at_their_ports(
     ensure!(!host.ok(&["network", "ls"])?.contains("podnet"), "it goes with its last container");
     ensure!(reservations(&cni, "podnet")?.is_empty());
     host.finish()
-}
-
-/// Addresses that `host-local` holds.
-fn reservations(cni: &Cni<'_>, network: &str) -> Result<Vec<String>> {
-    let directory = cni.directory().join("addresses").join(network);
-    let names = fs::read_dir(&directory).with_context(|| directory.display().to_string())?;
-    let names = names.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    let names: Vec<String> = names.collect::<Result<_>>()?;
-    Ok(names.into_iter().filter(|name| name.parse::<std::net::IpAddr>().is_ok()).collect())
 }
 
 #[test]

@@ -2,5 +2,6 @@
 
 mod attachments;
 mod plugins;
+mod robustness;
 mod scene;
 mod stock;

@@ -2,10 +2,10 @@
 
 #![expect(clippy::indexing_slicing, reason = "a field that is not there is null, which fails the test")]
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use netctl_tests::harness::{Child, Namespace, wait};
+use netctl_tests::harness::{Child, Cni, Namespace, wait};
 use serde_json::Value;
 
 /// Long enough for a busy machine; a test that works does not wait for it.
@@ -31,4 +31,13 @@ pub fn fetch(from: &Namespace, url: &str) -> Result<()> {
 pub fn address(result: &Value, place: usize) -> Result<String> {
     let text = result["ips"][place]["address"].as_str().with_context(|| format!("address {place} of {result}"))?;
     Ok(text.split('/').next().unwrap_or_default().to_owned())
+}
+
+/// Addresses that `host-local` holds.
+pub fn reservations(cni: &Cni<'_>, network: &str) -> Result<Vec<String>> {
+    let directory = cni.directory().join("addresses").join(network);
+    let names = fs::read_dir(&directory).with_context(|| directory.display().to_string())?;
+    let names = names.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names: Vec<String> = names.collect::<Result<_>>()?;
+    Ok(names.into_iter().filter(|name| name.parse::<std::net::IpAddr>().is_ok()).collect())
 }
