@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod demo;
+mod dist;
 mod programs;
 mod project;
 mod setup;
@@ -44,6 +45,8 @@ enum Command {
     Demo,
     /// Measure everything, and write docs/benchmarks.md
     Bench(bench::Options),
+    /// Make a package for Debian
+    Dist(dist::Options),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +68,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Vm(options) => return vm_run::run(&options),
         Command::Demo => return demo::run(),
         Command::Bench(options) => bench::run(&options)?,
+        Command::Dist(options) => dist::run(&options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -144,6 +144,9 @@ pub enum Command {
     },
     /// Print what a shell needs to complete our words
     Completions { shell: clap_complete::Shell },
+    /// Write the manual into a directory, a page a verb
+    #[command(hide = true)]
+    ManPages { directory: PathBuf },
     /// Stay with a container
     #[command(hide = true)]
     Monitor { id: String },

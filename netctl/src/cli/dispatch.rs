@@ -11,8 +11,8 @@ use netctl::{
 
 use super::{
     args::{Cli, Command, Dataplane, Global, Network},
-    attach, bench, connect, container, data_plane, inspect, logs, multi_call, network, network_inspect, network_list,
-    network_removal, ps, run as run_verb, stats,
+    attach, bench, connect, container, data_plane, inspect, logs, manual, multi_call, network, network_inspect,
+    network_list, network_removal, ps, run as run_verb, stats,
 };
 
 /// What a verb ends with: an exit code.
@@ -87,6 +87,7 @@ fn verb(dirs: &Dirs, command: Command) -> Outcome {
             clap_complete::generate(shell, &mut Cli::command(), "netctl", &mut std::io::stdout());
             Ok(0)
         }
+        Command::ManPages { directory } => manual::write(&directory),
         Command::Monitor { id } => runtime::monitor(dirs, &id).map(|()| 0),
     }
 }

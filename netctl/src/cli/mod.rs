@@ -10,6 +10,7 @@ mod dispatch;
 mod inspect;
 mod inspection;
 mod logs;
+mod manual;
 mod multi_call;
 mod network;
 mod network_inspect;
