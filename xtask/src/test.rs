@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use crate::{programs, project, setup, vm_test};
+use crate::{dist, programs, project, setup, vm_test};
 
 use residue::Snapshot;
 pub use totals::Totals;
@@ -29,8 +29,9 @@ pub fn run() -> anyhow::Result<ExitCode> {
     }
     setup::run()?;
     let netctl = binary_under_test()?;
+    let package = dist::package(&netctl, dist::Haste::Soon)?;
     let before = Snapshot::take()?;
-    let mut totals = suites(&netctl)?;
+    let mut totals = suites(&netctl, &package)?;
     totals += vm_test::load_everywhere(&netctl, false)?;
     totals += residue_since(&before)?;
     println!("{totals}");
@@ -52,12 +53,12 @@ fn binary_under_test() -> anyhow::Result<PathBuf> {
 }
 
 /// Runs the suites of all crates, shows what they print as they print it, and adds up their closing lines.
-fn suites(netctl: &Path) -> anyhow::Result<Totals> {
+fn suites(netctl: &Path, package: &Path) -> anyhow::Result<Totals> {
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--workspace", "--exclude", "netctl-ebpf", "--release", "--no-fail-fast"]);
     // As the binary was built, whose eBPF object would otherwise be built anew.
     cargo.args(["--features", FAILPOINTS]);
-    cargo.env("NETCTL_BIN", netctl).stdout(Stdio::piped());
+    cargo.env("NETCTL_BIN", netctl).env("NETCTL_DEB", package).stdout(Stdio::piped());
     eprintln!("$ cargo test --workspace --release, with NETCTL_BIN={}", netctl.display());
     let mut child = cargo.spawn().context("starting cargo")?;
     let stdout = child.stdout.take().context("cargo has no standard output")?;

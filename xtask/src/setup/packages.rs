@@ -15,12 +15,14 @@ pub const EBPF: &[&str] =
 /// boot other kernels in.
 const TESTS: &[&str] = &[
     "aardvark-dns",
+    "binutils",
     "bpftool",
     "busybox-static",
     "containerd",
     "containernetworking-plugins",
     "crun",
     "curl",
+    "dbus",
     "dnsutils",
     "docker-compose",
     "docker.io",
@@ -29,6 +31,7 @@ const TESTS: &[&str] = &[
     "iproute2",
     "iptables",
     "iputils-ping",
+    "man-db",
     "netavark",
     "netcat-openbsd",
     "nftables",
@@ -40,6 +43,7 @@ const TESTS: &[&str] = &[
     "qemu-system-x86",
     "runc",
     "socat",
+    "systemd",
     "tcpdump",
     "util-linux",
 ];
