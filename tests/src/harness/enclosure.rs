@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -62,6 +62,16 @@ impl Enclosure {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Puts an empty directory in the place of one that programs write to without asking.
+    ///
+    /// # Errors
+    /// When it cannot be mounted.
+    pub fn hide(&self, directory: &str) -> Result<()> {
+        let status = self.command_on_host("mount").args(["-t", "tmpfs", "none", directory]).status()?;
+        ensure!(status.success(), "hiding {directory}: {status}");
+        Ok(())
     }
 
     /// A command that enters it, on the host's network, before it executes `program`.

@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod cni;
+pub mod containerd;
 pub mod dockerd;
 pub mod enclosure;
 pub mod host;
@@ -15,6 +16,7 @@ pub mod wait;
 
 pub use capture::Capture;
 pub use cni::{Attached, Cni};
+pub use containerd::Containerd;
 pub use dockerd::Docker;
 pub use enclosure::Enclosure;
 pub use host::{CLIENT4, CLIENT6, Ended, HOST4, HOST6, Host, program};

@@ -15,7 +15,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Enclosure, Ended, Host, enclosure::remove_groups, program, wait};
+use super::{Enclosure, Ended, Host, cni, enclosure::remove_groups, program, wait};
 
 const DEADLINE: Duration = Duration::from_secs(40);
 
@@ -43,8 +43,9 @@ events_logger = "file"
 helper_binaries_dir = ["HERE/helpers"]
 runtime = "runc"
 [network]
-network_backend = "netavark"
+network_backend = "BACKEND"
 network_config_dir = "HERE/networks"
+cni_plugin_dirs = ["HERE/plugins"]
 "#;
 
 /// A Podman of one test.
@@ -61,17 +62,34 @@ impl Podman {
     /// # Errors
     /// When it is not installed or fails.
     pub fn new(host: &mut Host) -> Result<Self> {
+        Self::with(host, "netavark")
+    }
+
+    /// The same with CNI as its network back end, and our plugins.
+    ///
+    /// # Errors
+    /// When it is not installed or fails.
+    pub fn with_cni(host: &mut Host) -> Result<Self> {
+        Self::with(host, "cni")
+    }
+
+    fn with(host: &mut Host, backend: &str) -> Result<Self> {
         for program in [PODMAN, "/usr/sbin/runc", "/usr/bin/conmon"] {
             ensure!(Path::new(program).exists(), "{program} is not installed: apt-get install podman runc");
         }
         let enclosure = Enclosure::new(&host.host)?;
+        if backend == "cni" {
+            enclosure.hide("/var/lib")?;
+        }
         host.enclose(Some(&enclosure));
         let here = enclosure.directory().to_owned();
         for directory in ["helpers", "networks", "root", "run", "tmp"] {
             fs::create_dir_all(here.join(directory))?;
         }
         symlink(program()?, here.join("helpers/netavark"))?;
-        fs::write(here.join("containers.conf"), SETTINGS.replace("HERE", &here.to_string_lossy()))?;
+        cni::install(&here.join("plugins"))?;
+        let settings = SETTINGS.replace("HERE", &here.to_string_lossy()).replace("BACKEND", backend);
+        fs::write(here.join("containers.conf"), settings)?;
         let (run, root) = (here.join("run"), here.join("root"));
         let storage = format!("[storage]\ndriver = \"vfs\"\nrunroot = {run:?}\ngraphroot = {root:?}\n");
         fs::write(here.join("storage.conf"), storage)?;

@@ -3,5 +3,6 @@
 mod attachments;
 mod plugins;
 mod robustness;
+mod runtimes;
 mod scene;
 mod stock;
