@@ -20,6 +20,7 @@ pub fn admit(
     let admitted = Engine::change(dirs, |engine| {
         let mut made = Vec::new();
         let ensured = networks.iter().try_for_each(|wanted| {
+            engine.make_room(&wanted.spec.addressing.subnets)?;
             made.push(engine.ensure_network(wanted)?.id);
             Ok(())
         });

@@ -58,6 +58,7 @@ fn check_record(dirs: &Dirs, call: &Call, network: &str) -> Result<()> {
         let engine = Engine::open(dirs)?;
         let known = known_network(&engine, network)?;
         let endpoint = endpoint_of(&engine, call)?.map(|(_, endpoint)| endpoint);
+        engine.retire_if_deserted()?;
         Ok(known.is_some_and(|known| endpoint.is_some_and(|endpoint| endpoint.network == known.id)))
     })?;
     if is_recorded {

@@ -57,6 +57,7 @@ fn publish(dirs: &Dirs, call: &Call, ports: &[PortSpec]) -> Result<()> {
     let is_there = patiently(|| {
         Engine::change(dirs, |engine| {
             let Some((container, endpoint)) = endpoint_of(engine, call)? else {
+                engine.retire_if_deserted()?;
                 return Ok(false);
             };
             let new = not_elsewhere(engine, &container, &endpoint, ports)?;
@@ -102,6 +103,7 @@ fn check(dirs: &Dirs, call: &Call, ports: &[PortSpec]) -> Result<()> {
     let published = patiently(|| {
         let engine = Engine::open(dirs)?;
         let Some((container, _)) = endpoint_of(&engine, call)? else {
+            engine.retire_if_deserted()?;
             return Ok(Vec::new());
         };
         let endpoints = engine.endpoints_of(&container.id)?;

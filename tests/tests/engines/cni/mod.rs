@@ -1,6 +1,7 @@
 //! CNI: netctl called as a plugin, under its own name and the stock plugins', by a small runtime, by containerd and by Podman.
 
 mod attachments;
+mod details;
 mod plugins;
 mod robustness;
 mod runtimes;
