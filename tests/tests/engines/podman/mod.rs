@@ -5,3 +5,4 @@ mod names;
 mod networks;
 mod places;
 mod scene;
+mod together;
