@@ -31,7 +31,7 @@ pub use id::{Id, random_mac};
 pub use interface::is_interface_name;
 pub use name::{Name, NameError};
 pub use network::{BUILT_IN, Driver, Network, NetworkSpec, SpecError};
-pub use options::{GatewayMode, OptionError};
+pub use options::{GatewayMode, OptionError, is_bridge_name};
 pub use port::{ContainerPort, PortSpec, Protocol, exposed};
 pub use port_error::PortError;
 pub use subnet::{SubnetError, ip_range, is_host_address, subnet};

@@ -234,7 +234,7 @@ fn error(name: &str, value: &str) -> Option<OptionError> {
             (mode(value).is_some(), "give nat, nat-unprotected, routed or, with --internal, isolated")
         }
         BRIDGE_NAME => (
-            is_interface_name(value) && !is_reserved(value),
+            is_bridge_name(value),
             "give an interface's name of at most 15 characters that does not begin as netctl's own do (nce, ncn, ncp, ncr)",
         ),
         TRUSTED => (
@@ -251,6 +251,11 @@ fn error(name: &str, value: &str) -> Option<OptionError> {
         _ => return Some(OptionError::Unknown(name.to_owned())),
     };
     if is_valid { None } else { Some(OptionError::Value { name: name.to_owned(), value: value.to_owned(), cure }) }
+}
+
+/// Whether a network's anchor interface can be called so.
+pub fn is_bridge_name(name: &str) -> bool {
+    is_interface_name(name) && !is_reserved(name)
 }
 
 /// What begins so is taken for ours by its name.

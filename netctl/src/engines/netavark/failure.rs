@@ -40,6 +40,21 @@ pub enum Failure {
     /// A network without an interface on the host.
     #[error("no bridge interface name given")]
     NoBridgeName,
+    /// An interface that cannot be called so.
+    #[error(
+        "bridge interface name {0} is invalid: give at most 15 characters that do not begin as netctl's own do (nce, ncn, ncp, ncr)"
+    )]
+    BridgeName(String),
+    /// An interface that is somebody's.
+    #[error(
+        "there is an interface {name} {whose}; stop what uses it and remove it, or choose another network_interface"
+    )]
+    BridgeTaken {
+        /// Its name.
+        name: String,
+        /// Whose it is.
+        whose: String,
+    },
     /// A place without an interface.
     #[error("no container interface name given")]
     NoInterfaceName,

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     engine::{self, Guest, NetworkChoice, NetworkRequest, guest_id},
     model::{
-        Addressing, Dns, EndpointOptions, EngineName, Furnished, NetworkSpec, PortSpec, addresses_of, is_host_address,
+        Addressing, Dns, EndpointOptions, EngineName, Furnished, NetworkSpec, PortSpec, addresses_of, is_bridge_name,
+        is_host_address,
     },
 };
 
@@ -179,6 +180,9 @@ fn addresses(network: &wire::Network, own: &PerNetworkOptions, is_joined: bool) 
 /// The network as it is made where it is not there yet.
 fn wanted(network: &wire::Network, options: &DriverOptions, taken: &[IpAddr]) -> Result<NetworkRequest, Failure> {
     let bridge = network.network_interface.clone().filter(|name| !name.is_empty()).ok_or(Failure::NoBridgeName)?;
+    if !is_bridge_name(&bridge) {
+        return Err(Failure::BridgeName(bridge));
+    }
     let mut settings = options.network.clone();
     settings.insert(BRIDGE_NAME.to_owned(), bridge);
     let mut addressing = Addressing::default();

@@ -4,5 +4,6 @@ mod answers;
 mod names;
 mod networks;
 mod places;
+mod robust;
 mod scene;
 mod together;
