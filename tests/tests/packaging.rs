@@ -77,11 +77,27 @@ fn docker_finds_the_package_and_an_upgrade_and_a_removal_break_no_connection() -
     machine.ok(&network)?;
     ensure!(state(&machine)? == "active active", "{}", state(&machine)?);
     machine.sh(IMAGE)?;
-    let system = ["docker", "run", "-d", "--name", "echo", "--network", "n1", "-p", "9090:90", "-v", "/usr:/usr:ro"];
+    let system = [
+        "docker",
+        "run",
+        "-d",
+        "--name",
+        "echo",
+        "--restart",
+        "always",
+        "--network",
+        "n1",
+        "-p",
+        "9090:90",
+        "-v",
+        "/usr:/usr:ro",
+    ];
     let echo = ["system", "/usr/bin/socat", "TCP4-LISTEN:90,fork,reuseaddr", "EXEC:cat"];
     machine.ok(&[system.as_slice(), &echo].concat())?;
     let mut connection = connect(&host)?;
-    ensure!(machine.ok(&["netctl", "ps"])?.contains("0.0.0.0:9090->90/tcp"));
+    // The name is Docker's, which tells it by its own socket and not by its plugin's.
+    let is_named = || Ok(machine.ok(&["netctl", "port", "echo"]).is_ok_and(|ports| ports == "90/tcp -> 0.0.0.0:9090"));
+    wait::until(DEADLINE, "netctl to know Docker's name of the container", is_named)?;
 
     let old = machine.ok(&["systemctl", "show", "--property=MainPID", "netctl.service"])?;
     install(&machine)?;
@@ -89,6 +105,16 @@ fn docker_finds_the_package_and_an_upgrade_and_a_removal_break_no_connection() -
     ensure!(old != new && state(&machine)? == "active active", "{old}, {new}, {}", state(&machine)?);
     answers(&mut connection).context("after the upgrade")?;
     connect(&host).context("after the upgrade")?;
+
+    machine.ok(&["systemctl", "kill", "--kill-whom=main", "--signal=KILL", "netctl.service"])?;
+    machine.ok(&["docker", "network", "create", "-d", "netctl", "--ipam-driver", "netctl", "n2"])?;
+    machine.ok(&["docker", "network", "rm", "n2"])?;
+    answers(&mut connection).context("after a crash")?;
+    // As after a boot: Docker asks for its containers' networks while it starts, and nothing of netctl runs yet.
+    machine.ok(&["systemctl", "stop", "docker.service", "netctl.service"])?;
+    machine.ok(&["systemctl", "start", "docker.service"])?;
+    let mut connection = connect(&host).context("after Docker's start")?;
+    ensure!(state(&machine)? == "active active", "{}", state(&machine)?);
 
     let removed = machine.run(&["dpkg", "--remove", "netctl"])?;
     ensure!(removed.code == 0 && removed.stderr.contains("stays in the kernel"), "{removed:?}");

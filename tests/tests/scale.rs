@@ -44,7 +44,7 @@ fn a_thousand_containers_and_ten_thousand_ports_leave_commands_as_quick_as_they_
         for _ in 0..7 {
             let before = crowded.spent()?;
             times.push(timed(|| crowded.host.ok(command).map(drop))?);
-            works.push(crowded.spent()? - before);
+            works.push(crowded.spent()?.saturating_sub(before));
         }
         let (time, work) = (median(times), median(works));
         println!("netctl {}: {time:.2?}, CPU {work:.2?}", command.join(" "));
@@ -204,7 +204,7 @@ impl Pairs {
         let time = timed(work)?;
         let (times, works) = if is_crowded { &mut self.crowded } else { &mut self.quiet };
         times.push(time);
-        works.push(spent()? - before);
+        works.push(spent()?.saturating_sub(before));
         Ok(())
     }
 
