@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
+    rc::Rc,
     time::Duration,
 };
 
@@ -44,7 +45,7 @@ pub const PLUGIN: &str = "/run/docker/plugins/netctl.sock";
 pub struct Docker {
     daemon: Option<Child>,
     serve: Option<Child>,
-    enclosure: Enclosure,
+    enclosure: Rc<Enclosure>,
     cgroup: String,
 }
 
@@ -65,7 +66,7 @@ impl Docker {
         for program in [CLIENT, DAEMON] {
             ensure!(Path::new(program).exists(), "{program} is not installed: apt-get install docker.io");
         }
-        let enclosure = Enclosure::new(&host.host)?;
+        let enclosure = Rc::new(Enclosure::new(&host.host)?);
         host.enclose(Some(&enclosure));
         let cgroup = format!("netctl-test-{}", host.host.name());
         let mut docker = Self { daemon: None, serve: None, enclosure, cgroup };
@@ -201,7 +202,7 @@ impl Docker {
 
     /// The namespaces that it is in.
     #[must_use]
-    pub fn enclosure(&self) -> &Enclosure {
+    pub fn enclosure(&self) -> &Rc<Enclosure> {
         &self.enclosure
     }
 

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::Command,
+    rc::Rc,
     time::Duration,
 };
 
@@ -51,7 +52,7 @@ cni_plugin_dirs = ["HERE/plugins"]
 /// A Podman of one test.
 #[derive(Debug)]
 pub struct Podman {
-    enclosure: Enclosure,
+    enclosure: Rc<Enclosure>,
     environment: Vec<(&'static str, PathBuf)>,
     cgroup: String,
 }
@@ -62,7 +63,8 @@ impl Podman {
     /// # Errors
     /// When it is not installed or fails.
     pub fn new(host: &mut Host) -> Result<Self> {
-        Self::with(host, "netavark")
+        let enclosure = enclosed(host)?;
+        Self::beside(host, enclosure)
     }
 
     /// The same with CNI as its network back end, and our plugins.
@@ -70,19 +72,24 @@ impl Podman {
     /// # Errors
     /// When it is not installed or fails.
     pub fn with_cni(host: &mut Host) -> Result<Self> {
-        Self::with(host, "cni")
+        let enclosure = enclosed(host)?;
+        enclosure.hide("/var/lib")?;
+        Self::with(host, enclosure, "cni")
     }
 
-    fn with(host: &mut Host, backend: &str) -> Result<Self> {
+    /// The same as [`Podman::new`] in an enclosure that another engine is in, where netctl's commands run already.
+    ///
+    /// # Errors
+    /// When it is not installed or fails.
+    pub fn beside(host: &Host, enclosure: Rc<Enclosure>) -> Result<Self> {
+        Self::with(host, enclosure, "netavark")
+    }
+
+    fn with(host: &Host, enclosure: Rc<Enclosure>, backend: &str) -> Result<Self> {
         for program in [PODMAN, "/usr/sbin/runc", "/usr/bin/conmon"] {
             ensure!(Path::new(program).exists(), "{program} is not installed: apt-get install podman runc");
         }
-        let enclosure = Enclosure::new(&host.host)?;
-        if backend == "cni" {
-            enclosure.hide("/var/lib")?;
-        }
-        host.enclose(Some(&enclosure));
-        let here = enclosure.directory().to_owned();
+        let here = enclosure.directory().join("podman");
         for directory in ["helpers", "networks", "root", "run", "tmp"] {
             fs::create_dir_all(here.join(directory))?;
         }
@@ -106,7 +113,7 @@ impl Podman {
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.within(PODMAN);
-        let here = self.enclosure.directory();
+        let here = self.directory();
         for (option, directory) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
             command.arg(option).arg(here.join(directory));
         }
@@ -202,8 +209,8 @@ impl Podman {
 
     /// A directory that goes with it.
     #[must_use]
-    pub fn directory(&self) -> &Path {
-        self.enclosure.directory()
+    pub fn directory(&self) -> PathBuf {
+        self.enclosure.directory().join("podman")
     }
 
     fn import_image(&self) -> Result<()> {
@@ -237,6 +244,12 @@ impl Podman {
         host.enclose(None);
         Ok(())
     }
+}
+
+fn enclosed(host: &mut Host) -> Result<Rc<Enclosure>> {
+    let enclosure = Rc::new(Enclosure::new(&host.host)?);
+    host.enclose(Some(&enclosure));
+    Ok(enclosure)
 }
 
 impl Drop for Podman {

@@ -3,3 +3,4 @@
 mod cni;
 mod docker;
 mod podman;
+mod together;
