@@ -25,11 +25,11 @@ const APPLETS: [&str; 9] = ["sh", "sleep", "ip", "ping", "nslookup", "wget", "ht
 const SETTINGS: &str = r#"
 version = 2
 root = "HERE/root"
-state = "/run/containerd"
+state = "/run/containerd/state"
 disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
     "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.aufs"]
 [grpc]
-address = "/run/containerd.sock"
+address = "/run/containerd/containerd.sock"
 "#;
 
 /// A containerd of one test.
@@ -73,7 +73,7 @@ impl Containerd {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.enclosure.command_on_host(CLIENT);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.args(["--address", "/run/containerd.sock"]).args(arguments);
+        command.args(arguments);
         command
     }
 
@@ -132,6 +132,12 @@ impl Containerd {
         wait::until(DEADLINE, "the end of a task", || Ok(self.ok(&["task", "ls"])?.contains("STOPPED")))?;
         self.ctr(&["task", "rm", name])?;
         self.ok(&["container", "rm", name]).map(drop)
+    }
+
+    /// The namespaces that it is in.
+    #[must_use]
+    pub fn enclosure(&self) -> &Enclosure {
+        &self.enclosure
     }
 
     /// Has netctl's commands run outside again.

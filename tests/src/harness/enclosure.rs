@@ -108,7 +108,10 @@ pub fn child_of(pid: u32) -> Result<Option<i32>> {
 }
 
 /// Removes the control groups of that name, with all that is below them; whether they are gone.
-pub(super) fn remove_groups(name: &str) -> Result<bool> {
+///
+/// # Errors
+/// When there are no control groups.
+pub fn remove_groups(name: &str) -> Result<bool> {
     let roots = fs::read_dir("/sys/fs/cgroup")?.flatten().map(|entry| entry.path());
     let ours = roots.chain([PathBuf::from("/sys/fs/cgroup")]).map(|root| root.join(name));
     let left: Vec<_> = ours.filter(|group| group.is_dir()).collect();

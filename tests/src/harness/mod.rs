@@ -9,6 +9,7 @@ pub mod host;
 pub mod machine;
 pub mod namespace;
 pub mod own_run;
+pub mod page;
 pub mod podman;
 pub mod process;
 pub mod upstream;

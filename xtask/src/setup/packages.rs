@@ -31,6 +31,7 @@ const TESTS: &[&str] = &[
     "iproute2",
     "iptables",
     "iputils-ping",
+    "jq",
     "man-db",
     "netavark",
     "netcat-openbsd",

@@ -2,6 +2,7 @@
 
 mod attachments;
 mod details;
+mod page;
 mod plugins;
 mod robustness;
 mod runtimes;
