@@ -14,6 +14,11 @@ impl Container {
         let (name, engine) = (self.name.to_string(), self.engine.name());
         if self.engine == EngineName::Netctl { Ok(()) } else { Err(Error::EnginesContainer { name, engine }) }
     }
+
+    /// Refuses a container whose interfaces its engine alone furnishes: it would not see what we change.
+    pub(crate) fn refuse_unfurnished(&self) -> Result<()> {
+        if self.is_furnished_by_engine() { self.refuse_guest() } else { Ok(()) }
+    }
 }
 
 impl Engine {

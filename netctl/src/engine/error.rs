@@ -276,7 +276,7 @@ pub enum Error {
         engine: &'static str,
     },
     /// The container is another engine's.
-    #[error("{name} is {engine}'s container; stop, start and remove it there")]
+    #[error("{name} is {engine}'s container; stop, start, connect and remove it there")]
     EnginesContainer {
         /// The container.
         name: String,

@@ -17,7 +17,10 @@ pub fn connect(dirs: &Dirs, network: &str, container: &str, choice: NetworkChoic
 
 /// Disconnects a container from a network: at once where it runs, else for its next start.
 pub fn disconnect(dirs: &Dirs, network: &str, container: &str, force: bool) -> Result<()> {
-    let id = Engine::open_for(dirs, container)?.disconnect(network, container, force)?;
+    let engine = Engine::open_for(dirs, container)?;
+    engine.container(container)?.refuse_unfurnished()?;
+    let id = engine.disconnect(network, container, force)?;
+    drop(engine);
     serve::nudge(dirs, Changed::Container(&id));
     Ok(())
 }

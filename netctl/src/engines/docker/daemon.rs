@@ -1,7 +1,7 @@
 //! dockerd's API, followed beside the calls: which names containers and networks have, and what is there no more. A call of
 //! dockerd's never waits for it, for dockerd holds locks while it calls.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use bollard::{
     Docker,
@@ -21,6 +21,9 @@ use crate::model::Id;
 /// Where dockerd answers where nothing else is said.
 pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
+/// Where a dockerd at that place tells its process.
+const PID_FILE: &str = "/run/docker.pid";
+
 /// How long to wait for a dockerd that is not there, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
@@ -37,6 +40,11 @@ const LATER: Duration = Duration::from_secs(30);
 pub async fn follow(door: Door, host: String) {
     let mut pause = PAUSES.0;
     loop {
+        while !may_run(&host) {
+            if tokio::time::timeout(PAUSES.1, door.called()).await.is_ok() {
+                break;
+            }
+        }
         match connect(&host).await {
             Ok(docker) => {
                 pause = PAUSES.0;
@@ -49,6 +57,13 @@ pub async fn follow(door: Door, host: String) {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
+}
+
+/// Whether dockerd may be asked. Where systemd listens for it, a question begins a dockerd that somebody has stopped: at its usual
+/// place it is asked if its process is there, or after a call of its own.
+fn may_run(host: &str) -> bool {
+    let process = || std::fs::read_to_string(PID_FILE).ok().map(|pid| Path::new("/proc").join(pid.trim()));
+    host != DEFAULT_HOST || process().is_some_and(|process| process.exists())
 }
 
 type Told<T> = Result<T, bollard::errors::Error>;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::refusal::Refusal;
 use crate::{
@@ -26,12 +26,23 @@ pub struct Door {
     /// Calls wait for the engine here, in their order, and not all at its lock.
     turn: Arc<Semaphore>,
     news: mpsc::UnboundedSender<News>,
+    calls: Arc<Notify>,
 }
 
 impl Door {
     /// A door to the engine of these directories.
     pub fn new(dirs: Dirs, news: mpsc::UnboundedSender<News>) -> Self {
-        Self { dirs, turn: Arc::new(Semaphore::new(1)), news }
+        Self { dirs, turn: Arc::new(Semaphore::new(1)), news, calls: Arc::new(Notify::new()) }
+    }
+
+    /// Notes that dockerd has called.
+    pub fn note_call(&self) {
+        self.calls.notify_one();
+    }
+
+    /// Waits for a call of dockerd's.
+    pub async fn called(&self) {
+        self.calls.notified().await;
     }
 
     /// Has the engine do something.

@@ -2,8 +2,9 @@
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::Uri,
+    middleware,
     routing::{MethodRouter, post},
 };
 use serde_json::{Value, json};
@@ -60,7 +61,14 @@ pub fn router(door: Door) -> Router {
         .route("/IpamDriver.ReleaseAddress", post(release_address))
         .fallback(async |uri: Uri| Refusal::NoMethod(method(&uri)))
         .method_not_allowed_fallback(async |uri: Uri| Refusal::NotPosted(method(&uri)))
+        .layer(middleware::map_request_with_state(door.clone(), note))
         .with_state(door)
+}
+
+/// Whoever calls is a dockerd that runs.
+async fn note(State(door): State<Door>, request: Request) -> Request {
+    door.note_call();
+    request
 }
 
 fn method(uri: &Uri) -> String {

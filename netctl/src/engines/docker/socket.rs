@@ -32,7 +32,7 @@ impl PluginSocket {
         if let Some(directory) = path.parent() {
             fs::DirBuilder::new()
                 .recursive(true)
-                .mode(0o755)
+                .mode(0o711)
                 .create(directory)
                 .map_err(Error::file("make", directory))?;
         }

@@ -5,6 +5,7 @@ mod compose;
 mod doors;
 mod names;
 mod networks;
+mod page;
 mod plugin;
 mod restarts;
 mod transfer;

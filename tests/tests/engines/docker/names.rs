@@ -44,7 +44,26 @@ fn names_come_from_dockers_api_and_follow_it() -> Result<()> {
     docker.ok(&["restart", "-t", "0", "shop"])?;
     wait::until(DEADLINE, "the name after a restart", || Ok(host.ok(&["ps"])?.contains(" shop ")))?;
     ensure!(host.ok(&["exec", "ours", "--", "curl", "-s", "-m", "5", "http://shop/"])?.contains("hello"));
+
+    // What is Docker's is Docker's to change.
+    host.ok(&["network", "create", "further"])?;
+    for refused in [
+        ["rm", "shop"].as_slice(),
+        &["stop", "shop"],
+        &["detach", "shop"],
+        &["network", "connect", "further", "shop"],
+        &["network", "disconnect", "-f", "n1", "shop"],
+    ] {
+        host.netctl(refused)?.refused(4, "shop is docker's container; stop, start, connect and remove it there")?;
+    }
+    host.ok(&["network", "rm", "further"])?;
+    // Docker forgets a network whatever its driver says: with a container of ours on it, it is ours.
+    docker.ok(&["rm", "-f", "shop"])?;
+    ensure!(!host.ok(&["network", "prune"])?.contains("n1"), "a network of Docker's is not pruned");
+    docker.ok(&["network", "rm", "n1"])?;
+    ensure!(host.ok(&["exec", "ours", "--", "ping", "-c1", "-w5", "ours"])?.contains("1 received"));
     host.ok(&["rm", "-f", "ours"])?;
+    host.ok(&["network", "rm", "n1"])?;
     docker.finish(&mut host)?;
     ensure!(host.ok(&["ps", "-aq"])?.is_empty());
     host.finish()
