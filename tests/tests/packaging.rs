@@ -1,4 +1,4 @@
-//! The package on a machine that has none of netctl: what it brings, how it starts, that Docker finds it, and that an upgrade and a
+//! The package on a machine that has none of netctl: what it brings, how it starts, that Docker and Podman find it, and that an upgrade and a
 //! removal leave alone what is in use and leave nothing of what is not.
 //!
 //! `cargo xtask dist` makes the package; `NETCTL_DEB` names another one.
@@ -26,12 +26,29 @@ const IMAGE: &str =
     "mkdir -p /tmp/image/usr /tmp/image/etc && cd /tmp/image && ln -s usr/bin bin && ln -s usr/lib lib &&
      ln -s usr/lib64 lib64 && tar -c . | docker import - system >/dev/null";
 
+/// What an administrator writes so that Podman's helper is ours; the rest is for a store on an overlay.
+const PODMAN: &str = r#"mkdir -p /etc/containers
+printf '[storage]\ndriver = "vfs"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n' \
+    >/etc/containers/storage.conf
+cat >/etc/containers/containers.conf <<END
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+pids_limit = 0
+[engine]
+helper_binaries_dir = ["/usr/lib/netctl/podman", "/usr/lib/podman"]
+runtime = "runc"
+[network]
+network_backend = "netavark"
+END"#;
+
 #[test]
 fn the_package_brings_what_its_users_look_for() -> Result<()> {
     let host = Host::new()?;
     let machine = machine(&host)?;
+    // As in an image that is being built: no service manager runs.
+    let without_systemd = "mount -t tmpfs none /run/systemd; dpkg -i /tmp/netctl.deb; netctl --version; dpkg -P netctl";
+    machine.ok(&["unshare", "--mount", "sh", "-ec", without_systemd])?;
     install(&machine)?;
-    machine.ok(&["netctl", "--version"])?;
     // It says nothing of what is in order, pages of the manual included.
     let unit = |kind: &str| format!("/usr/lib/systemd/system/netctl.{kind}");
     let complaints = machine.run(&["systemd-analyze", "verify", &unit("socket"), &unit("service")])?;
@@ -107,7 +124,8 @@ fn docker_finds_the_package_and_an_upgrade_and_a_removal_break_no_connection() -
     connect(&host).context("after the upgrade")?;
 
     machine.ok(&["systemctl", "kill", "--kill-whom=main", "--signal=KILL", "netctl.service"])?;
-    machine.ok(&["docker", "network", "create", "-d", "netctl", "--ipam-driver", "netctl", "n2"])?;
+    machine.ok(&["docker", "network", "create", "-d", "netctl", "n2"])?;
+    machine.ok(&["docker", "run", "--rm", "--network", "n2", "-v", "/usr:/usr:ro", "system", "/usr/bin/true"])?;
     machine.ok(&["docker", "network", "rm", "n2"])?;
     answers(&mut connection).context("after a crash")?;
     // As after a boot: Docker asks for its containers' networks while it starts, and nothing of netctl runs yet.
@@ -144,6 +162,45 @@ fn docker_finds_the_package_and_an_upgrade_and_a_removal_break_no_connection() -
     let known: HashSet<&str> = before.lines().collect();
     let further: Vec<&str> = after.lines().filter(|file| !known.contains(file)).collect();
     ensure!(further.is_empty(), "left: {further:?}");
+    drop(machine);
+    host.finish()
+}
+
+#[test]
+fn podman_and_docker_share_a_network_of_the_package() -> Result<()> {
+    let host = Host::new()?;
+    let machine = machine(&host)?;
+    install(&machine)?;
+    machine.ok(&["systemctl", "start", "docker.service"])?;
+    machine.sh(IMAGE)?;
+    machine.sh(PODMAN)?;
+    machine.ok(&["netctl", "network", "create", "web"])?;
+    let joins = ["-o", "netctl.network=web", "--ipam-opt", "netctl.network=web"];
+    machine.ok(&[
+        ["docker", "network", "create", "-d", "netctl", "--ipam-driver", "netctl"].as_slice(),
+        &joins,
+        &["web"],
+    ]
+    .concat())?;
+    let sleeps = ["-v", "/usr:/usr:ro", "system", "/usr/bin/sleep", "1000"];
+    machine.ok(&[["docker", "run", "-d", "--name", "whale", "--network", "web"].as_slice(), &sleeps].concat())?;
+    machine.ok(&["podman", "network", "create", "--ipam-driver", "none", "--label", "netctl.network=web", "web"])?;
+    let seal = ["podman", "run", "-d", "--name", "seal", "--network", "web", "-v", "/usr:/usr:ro"];
+    machine.ok(&[seal.as_slice(), &["--rootfs", "/tmp/image", "/usr/bin/sleep", "1000"]].concat())?;
+    let rows = machine.ok(&["netctl", "ps"])?;
+    for (name, engine) in [("whale", "docker"), ("seal", "podman")] {
+        let row = rows.lines().find(|row| row.contains(name)).with_context(|| format!("{name} in {rows}"))?;
+        ensure!(row.contains(engine) && row.contains("web"), "{row}");
+    }
+    let addresses = machine.ok(&["podman", "exec", "seal", "/usr/bin/getent", "hosts", "whale"])?;
+    ensure!(addresses.contains("whale"), "{addresses}");
+    machine.ok(&["netctl", "run", "--rm", "--network", "web", "--", "ping", "-c", "1", "-W", "5", "seal"])?;
+
+    machine.ok(&["podman", "rm", "-f", "-t", "0", "seal"])?;
+    machine.ok(&["docker", "rm", "-f", "whale"])?;
+    machine.ok(&["docker", "network", "rm", "web"])?;
+    machine.ok(&["netctl", "network", "rm", "web"])?;
+    machine.ok(&["dpkg", "--purge", "netctl"])?;
     drop(machine);
     host.finish()
 }

@@ -37,7 +37,7 @@ const SCRIPT: &str = r#"
     mkdir "$1/upper" "$1/work" "$1/root"
     mount -t overlay none -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
     cd "$1/root"
-    rm -rf etc/systemd/system/*.wants usr/sbin/policy-rc.d var/lib/docker var/lib/containerd var/lib/netctl
+    rm -rf etc/systemd/system/*.wants usr/sbin/policy-rc.d var/lib/docker var/lib/containerd var/lib/containers var/lib/netctl
     for target in sysinit local-fs sockets multi-user timers basic; do rm -rf lib/systemd/system/$target.target.wants; done
     mkdir -p lib/systemd/system/sockets.target.wants old
     for unit in systemd-journald.socket systemd-journald-dev-log.socket dbus.socket; do
@@ -117,8 +117,8 @@ impl Machine {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.first.to_string(), "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup"]);
         // A service that does not come up keeps whoever waits for it.
-        command.args(["--wd=/", "--", "timeout", "--kill-after=5", PATIENCE]).args(arguments);
-        command.env("DEBIAN_FRONTEND", "noninteractive").env_remove("DOCKER_HOST").env("DOCKER_CONFIG", "/tmp");
+        command.args(["--", "env", "--chdir=/", "timeout", "--kill-after=5", PATIENCE]).args(arguments);
+        command.env("DEBIAN_FRONTEND", "noninteractive").env_remove("DOCKER_HOST").env("HOME", "/tmp");
         Ok(Ended::of(command.output().context("entering the machine")?))
     }
 
