@@ -5,8 +5,11 @@ use serde_json::Value;
 use super::{
     Error, Result,
     environment::{Command, Environment, is_name},
-    wire::{AddedResult, Config, Version, read, read_result, shape},
+    wire::{AddedResult, Config, ValidAttachment, Version, read, read_result, shape},
 };
+
+/// Where a runtime lists the attachments that GC leaves.
+const VALID: [&str; 2] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
 
 /// What is asked, of which network, in which words.
 #[derive(Clone, Debug)]
@@ -65,6 +68,20 @@ impl Call {
     /// Where it is no result.
     pub fn previous(&self) -> Result<Option<AddedResult>> {
         self.config.previous.as_ref().map(read_result).transpose()
+    }
+
+    /// The attachments that GC leaves, under the specification's key or the one that it had by mistake before; `None` where
+    /// nothing is said, and so nothing is known to be too much.
+    ///
+    /// # Errors
+    /// Where it is no list of attachments.
+    pub fn valid_attachments(&self) -> Result<Option<Vec<ValidAttachment>>> {
+        let Some((key, list)) = VALID.iter().find_map(|key| Some((*key, self.whole.get(*key)?))) else {
+            return Ok(None);
+        };
+        let read: Option<Vec<ValidAttachment>> =
+            serde_json::from_value(list.clone()).map_err(|error| Error::Shape(format!("{key}: {error}")))?;
+        Ok(Some(read.unwrap_or_default()))
     }
 
     /// The same call with another command, for a plugin that we call.

@@ -15,17 +15,16 @@ use crate::{
     serve::{self, Changed},
 };
 
-/// Takes off a network all containers of runtimes that are not among the valid attachments.
+/// Takes off a network all containers of runtimes that are not among the valid attachments; none where no list is given.
 pub fn collect(dirs: &Dirs, plugin: Plugin, call: &Call) -> Result<()> {
-    let Some(valid) = &call.config.valid_attachments else {
-        let why = "it is missing; give the list of attachments that shall stay, an empty one for none".to_owned();
-        return Err(Error::Field { field: "cni.dev/valid-attachments", why });
+    let Some(valid) = call.valid_attachments()? else {
+        return Ok(());
     };
     let name = name_of(plugin, call)?;
     patiently(|| {
         let engine = Engine::open(dirs)?;
         if let Some(network) = known_network(&engine, &name)? {
-            release_unknown(&engine, &network, valid)?;
+            release_unknown(&engine, &network, &valid)?;
             engine.remove_deserted(&[network.id])?;
         }
         engine.retire_if_deserted().map(drop)

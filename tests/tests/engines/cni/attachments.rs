@@ -196,7 +196,16 @@ fn what_a_runtime_does_not_know_any_more_is_collected() -> Result<()> {
     let results: Vec<_> = at.iter().map(|at| cni.add(&list, at)).collect::<Result<_>>()?;
     ensure!(cni.all("STATUS", &list, &at[0], &Value::Null)?.code == 0);
     let mut config = config_of(&list);
-    cni.call("bridge", "GC", &at[0], &config)?.refused(7, "cni.dev/valid-attachments")?;
+    for name in ["bridge", "host-local"] {
+        cni.call(name, "GC", &at[0], &config)?.done()?;
+        config["cni.dev/valid-attachments"] = json!(7);
+        cni.call(name, "GC", &at[0], &config)?.refused(7, "cni.dev/valid-attachments")?;
+        config.as_object_mut().context("an object")?.remove("cni.dev/valid-attachments");
+    }
+    ensure!(
+        host.ok(&["ps", "-q"])?.lines().count() == 3 && reservations(&cni, "podnet")?.len() == 3,
+        "nothing is said"
+    );
     config["cni.dev/valid-attachments"] =
         json!([{ "containerID": "b", "ifname": "eth0" }, { "containerID": "c", "ifname": "eth9" }]);
     cni.call("bridge", "GC", &at[0], &config)?.done()?;
@@ -204,7 +213,11 @@ fn what_a_runtime_does_not_know_any_more_is_collected() -> Result<()> {
     ensure!(ps.lines().count() == 2 && ps.contains(" b "), "{ps}");
     ensure!(reservations(&cni, "podnet")? == [address(&results[1], 0)?]);
     ensure!(!pods[0].sh("ip -o link")?.contains("eth0") && pods[1].sh("ip -o link")?.contains("eth0"));
-    cni.delete(&list, &at[1])?;
+    // What a runtime without any attachment says.
+    config["cni.dev/valid-attachments"] = Value::Null;
+    config["cni.dev/attachments"] = Value::Null;
+    cni.call("bridge", "GC", &at[0], &config)?.done()?;
+    ensure!(host.ok(&["ps", "-q"])?.is_empty() && reservations(&cni, "podnet")?.is_empty());
     host.finish()
 }
 

@@ -86,7 +86,7 @@ fn portmap_publishes_to_containers_of_ours_alone_and_to_nobody_in_part() -> Resu
     let pod = Namespace::new("pod")?;
     let at = Attached::new("pod", &pod);
     let mapping = json!([{ "hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": HOST4 },
-        { "hostPort": 5353, "containerPort": 53, "protocol": "udp" }]);
+        { "hostPort": 5353, "containerPort": 53, "protocol": "udp", "hostIP": "0.0.0.0" }]);
     let mut config = json!({ "cniVersion": "1.0.0", "name": "x", "runtimeConfig": { "portMappings": mapping },
         "prevResult": { "cniVersion": "1.0.0", "ips": [{ "address": "10.1.0.2/24" }] } });
     cni.call("portmap", "ADD", &at, &config)?.refused(100, "container pod has no interface eth0 of netctl: chain")?;

@@ -92,7 +92,9 @@ fn allocate<'a>(
 }
 
 fn release_unknown(call: &Call, reservations: &Reservations) -> Result<()> {
-    let valid = call.config.valid_attachments.as_deref().unwrap_or_default();
+    let Some(valid) = call.valid_attachments()? else {
+        return Ok(());
+    };
     let is_valid = |holder: &Holder| {
         valid.iter().any(|known| {
             known.container == holder.container && (known.interface == holder.interface || holder.interface.is_empty())

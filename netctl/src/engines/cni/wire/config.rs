@@ -27,9 +27,6 @@ pub struct Config {
     /// `args`: what the runtime gives besides.
     #[serde(default)]
     pub args: Option<Args>,
-    /// `cni.dev/valid-attachments`: what GC leaves.
-    #[serde(default, rename = "cni.dev/valid-attachments")]
-    pub valid_attachments: Option<Vec<ValidAttachment>>,
 }
 
 /// The part of `ipam` that concerns its caller.
