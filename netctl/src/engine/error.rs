@@ -343,6 +343,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the kernel has refused an IPv6 address because the host has none at all.
+    pub fn is_ipv6_switched_off(&self) -> bool {
+        const EACCES: i32 = 13;
+        matches!(self, Self::Kernel(KernelError::Netlink { action: "add the address", subject, source })
+            if subject.contains(':') && source.raw_os_error() == Some(EACCES))
+    }
+
     /// For `map_err`: a filter's value.
     pub fn filter(error: FilterError) -> Self {
         Self::Filters(vec![error])

@@ -177,6 +177,8 @@ pub struct NetworkSpec {
     pub has_no_names: bool,
     /// Where questions of its containers are forwarded to; the host's resolvers where there is none.
     pub name_servers: Vec<IpAddr>,
+    /// Whether it may do without any addresses: nothing is carried then.
+    pub is_bare: bool,
 }
 
 /// Why a network cannot be as it is asked for.
@@ -200,7 +202,7 @@ impl NetworkSpec {
     /// Everything that is wrong with it.
     pub fn errors(&self) -> Vec<SpecError> {
         let mut errors: Vec<_> = self.addressing.errors().into_iter().map(SpecError::Addressing).collect();
-        if !self.has_family(false) && !self.has_family(true) {
+        if !self.is_bare && !self.has_family(false) && !self.has_family(true) {
             errors.push(SpecError::NoFamily);
         }
         let is_off = |subnet: &&IpNet| !self.has_family(subnet.addr().is_ipv6());

@@ -31,8 +31,9 @@ pub fn admit(
         }
         admitted
     })?;
-    if admitted.networks.iter().all(|network| network.has_no_names) {
-        // Nobody asks there; one that runs learns of it by itself.
+    // Places that go with the last container need somebody who sees that one go.
+    let is_needed = dirs.are_of_one_host() || !admitted.networks.iter().all(|network| network.has_no_names);
+    if !is_needed {
         serve::nudge(dirs, Changed::Container(&admitted.container.id));
     } else if let Err(error) = serve::ensure(dirs, Changed::Container(&admitted.container.id)) {
         // It is there, and without names rather than not at all.

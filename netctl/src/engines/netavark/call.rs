@@ -10,6 +10,7 @@ use clap::Parser;
 
 use super::{
     command_line::{Command, CommandLine},
+    create,
     failure::Failure,
     input, setup, teardown, update,
     version::version,
@@ -62,6 +63,7 @@ fn carry_out(dirs: &Dirs, line: &CommandLine) -> Result<Option<String>, Failure>
         Command::Update { network_name, network_dns_servers } => {
             update::update(dirs, network_name, network_dns_servers).map(|()| None)
         }
+        Command::Create => create::create(input::read(file)?).map(Some),
         Command::Version => Ok(Some(version())),
         Command::FirewalldReload => Ok(None),
         Command::DhcpProxy { .. } => {

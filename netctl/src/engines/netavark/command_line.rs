@@ -53,6 +53,8 @@ pub enum Command {
         #[arg(long, required = true, value_name = "NETWORK_DNS_SERVERS")]
         network_dns_servers: Vec<String>,
     },
+    /// Complete the settings of a new network
+    Create,
     /// Tell which netavark is spoken
     Version,
     /// Nothing is lost when firewalld is reloaded

@@ -2,6 +2,7 @@
 
 use std::{io, net::IpAddr};
 
+use super::create::CreateError;
 use crate::engine;
 
 /// The most that is read: a container with every port published by itself needs a quarter of it.
@@ -64,11 +65,6 @@ pub enum Failure {
     /// Who gives addresses.
     #[error("IO error: unsupported ipam driver {0}")]
     Ipam(String),
-    /// A network without addresses.
-    #[error(
-        "network {0} has no subnets: netctl gives no interface without an address; give it one with --subnet, or the label netctl.network=NAME of a network that has"
-    )]
-    NoSubnets(String),
     /// No address for the container.
     #[error("IO error: no static ips provided")]
     NoAddresses,
@@ -105,11 +101,11 @@ pub enum Failure {
     /// An option that is not for us.
     #[error("the network option {0} is not supported; leave it out")]
     Option(String),
-    /// Static routes.
+    /// A static route.
     #[error(
-        "static routes are not supported (network {0}): what netctl carries goes to containers and to the gateway; leave them out"
+        "the route to {0} of network {1} is not supported: only the network's own gateway is a router; leave it out"
     )]
-    Routes(String),
+    Route(ipnet::IpNet, String),
     /// A mode of a bridge.
     #[error(
         "bridge mode {0:?} is not supported: netctl makes its networks' interfaces itself; leave the option mode out"
@@ -124,6 +120,11 @@ pub enum Failure {
     /// A port.
     #[error(transparent)]
     Port(#[from] crate::model::PortError),
+    /// The host has no IPv6.
+    #[error(
+        "add ip addr to bridge: failed to add ipv6 address, is ipv6 enabled in the kernel?: Netlink error: Permission denied (os error 13)"
+    )]
+    NoIpv6,
     /// More ports than there are.
     #[error("the port range of {count} from {port} goes beyond 65535; make it shorter")]
     PortRange {
@@ -143,6 +144,9 @@ pub enum Failure {
     /// Name servers that are none.
     #[error("unable to modify network dns servers: IO error: invalid IP address syntax: {0}")]
     NameServer(String),
+    /// A new network that cannot be.
+    #[error(transparent)]
+    Create(#[from] CreateError),
     /// Words that netavark never says to a plugin.
     #[error("a plugin of netavark's is called with create, setup PATH, teardown PATH or info")]
     PluginWords,

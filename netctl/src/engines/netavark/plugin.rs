@@ -5,6 +5,7 @@ use std::{ffi::OsString, path::Path};
 
 use super::{
     call::answer,
+    create,
     failure::Failure,
     input,
     request::{self, Request},
@@ -20,7 +21,7 @@ const API: &str = "1.0.0";
 pub fn call_plugin(dirs: &Dirs, words: &[OsString]) -> u8 {
     let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
     match words.as_slice() {
-        ["create"] => answer(input::read(None).and_then(|network| super::create::create(&network)).map(Some)),
+        ["create"] => answer(input::read(None).and_then(create::create).map(Some)),
         ["setup", netns] => answer(put_on(dirs, Path::new(netns)).map(Some)),
         ["teardown", netns] => answer(take_off(dirs, Path::new(netns)).map(|()| None)),
         ["info"] => answer(Ok(Some(info()))),

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     engine::{self, Guest, NetworkChoice, NetworkRequest, guest_id},
     model::{
-        Addressing, Dns, EndpointOptions, EngineName, Furnished, NetworkSpec, PortSpec, addresses_of, is_bridge_name,
-        is_host_address,
+        Addressing, Dns, EndpointOptions, EngineName, Furnished, FurtherRoute, NetworkSpec, PortSpec, addresses_of,
+        is_bridge_name, is_host_address,
     },
 };
 
@@ -105,10 +105,8 @@ pub fn place(network: &wire::Network, own: &PerNetworkOptions) -> Result<Place, 
     if own.interface_name.is_empty() {
         return Err(Failure::NoInterfaceName);
     }
-    check_ipam(network, joined.is_some())?;
-    if network.routes.as_ref().is_some_and(|routes| !routes.is_empty()) {
-        return Err(Failure::Routes(network.name.clone()));
-    }
+    check_ipam(network)?;
+    let routes = routes(network)?;
     if let Some((name, _)) = own.options.iter().flatten().next() {
         return Err(Failure::Option(name.clone()));
     }
@@ -132,6 +130,7 @@ pub fn place(network: &wire::Network, own: &PerNetworkOptions) -> Result<Place, 
             priority: -i64::from(options.metric),
             metric: Some(options.metric),
             stays_inside: [stays_inside; 2],
+            routes,
             options: EndpointOptions::new(interface).map_err(engine::Error::EndpointOptions)?,
             ..NetworkChoice::default()
         },
@@ -145,14 +144,18 @@ fn subnets(network: &wire::Network) -> impl Iterator<Item = &wire::Subnet> {
     network.subnets.iter().flatten()
 }
 
-fn check_ipam(network: &wire::Network, is_joined: bool) -> Result<(), Failure> {
+/// Refuses who gives addresses as nobody does here.
+///
+/// # Errors
+/// By name.
+pub fn check_ipam(network: &wire::Network) -> Result<(), Failure> {
     let driver = network.ipam_options.as_ref().and_then(|options| options.get("driver")).map(String::as_str);
     match driver {
         None | Some("" | "host-local" | "none") => {}
         Some("dhcp") => return Err(Failure::Dhcp),
         Some(other) => return Err(Failure::Ipam(other.to_owned())),
     }
-    if is_joined || subnets(network).next().is_some() { Ok(()) } else { Err(Failure::NoSubnets(network.name.clone())) }
+    Ok(())
 }
 
 /// The addresses that the container is given: who gives none leaves them to us, which only a network of ours can bear.
@@ -160,6 +163,9 @@ fn addresses(network: &wire::Network, own: &PerNetworkOptions, is_joined: bool) 
     let asked = own.static_ips.clone().unwrap_or_default();
     if is_joined {
         return Ok(asked);
+    }
+    if subnets(network).next().is_none() {
+        return Ok(Vec::new());
     }
     if asked.is_empty() {
         return Err(Failure::NoAddresses);
@@ -209,6 +215,7 @@ fn wanted(network: &wire::Network, options: &DriverOptions, taken: &[IpAddr]) ->
             options: settings,
             labels: network.labels.clone().unwrap_or_default(),
             has_no_names: !network.dns_enabled,
+            is_bare: addressing.subnets.is_empty(),
             name_servers: network.network_dns_servers.clone().unwrap_or_default(),
             addressing,
             ..NetworkSpec::default()
@@ -226,6 +233,18 @@ fn hidden_gateway(subnet: &IpNet, taken: &[IpAddr]) -> Option<IpAddr> {
     let mut free = all.take_while(|address| subnet.contains(address));
     free.find(|address| is_host_address(subnet, address) && !taken.contains(address))
         .or_else(|| addresses_of(subnet).find(|address| is_host_address(subnet, address)))
+}
+
+/// Static routes by the network's own gateway: no other router is reached by what we carry.
+fn routes(network: &wire::Network) -> Result<Vec<FurtherRoute>, Failure> {
+    let is_gateway = |address: &IpAddr| subnets(network).any(|subnet| subnet.gateway == Some(*address));
+    let read = |route: &wire::Route| {
+        let is_plain = matches!(route.route_type.as_deref(), None | Some("" | "unicast"));
+        let gateway = route.gateway.filter(|gateway| is_plain && is_gateway(gateway));
+        let refused = || Failure::Route(route.destination, network.name.clone());
+        Ok(FurtherRoute { destination: route.destination, gateway: Some(gateway.ok_or_else(refused)?) })
+    };
+    network.routes.iter().flatten().map(read).collect()
 }
 
 /// Further names; what is no name is left out, as it is no reason not to run.

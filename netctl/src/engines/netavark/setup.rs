@@ -80,6 +80,7 @@ fn in_its_words(error: Error, request: &Request) -> Failure {
             let interfaces: Vec<_> = request.places.iter().map(|place| place.interface.as_str()).collect();
             Failure::InterfaceExists(interfaces.join(", "))
         }
+        error if error.is_ipv6_switched_off() => Failure::NoIpv6,
         Error::BridgeName { name, whose } => Failure::BridgeTaken { name, whose },
         // It could be opened.
         Error::Netns { .. } => Failure::NotANamespace,

@@ -47,10 +47,8 @@ pub struct Network {
     pub driver: String,
     pub network_interface: Option<String>,
     pub subnets: Option<Vec<Subnet>>,
-    pub routes: Option<Vec<de::IgnoredAny>>,
-    /// Subnets say it; it has to be there all the same.
-    #[serde(rename = "ipv6_enabled")]
-    _ipv6_enabled: bool,
+    pub routes: Option<Vec<Route>>,
+    pub ipv6_enabled: bool,
     pub internal: bool,
     pub dns_enabled: bool,
     pub network_dns_servers: Option<Vec<IpAddr>>,
@@ -64,6 +62,14 @@ pub struct Network {
 pub struct Subnet {
     pub subnet: IpNet,
     pub gateway: Option<IpAddr>,
+}
+
+/// A static route. Its metric is of no use to us.
+#[derive(Clone, Deserialize, Debug)]
+pub struct Route {
+    pub destination: IpNet,
+    pub gateway: Option<IpAddr>,
+    pub route_type: Option<String>,
 }
 
 /// Ports to publish, `range` of them. `protocol` may be several with commas between them.
@@ -124,6 +130,12 @@ pub struct Info<'a> {
 /// A JSON object in its own order; of a key that comes twice the last value.
 #[derive(Clone, Debug)]
 pub struct Named<T>(pub Vec<(String, T)>);
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
 
 impl<T> Named<T> {
     /// The value of a key.

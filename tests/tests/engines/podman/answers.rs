@@ -57,6 +57,8 @@ fn cases() -> Vec<(&'static str, Value)> {
         ("dhcp", at(network, "ipam_options", json!({ "driver": "dhcp" }))),
         ("an unknown ipam", at(network, "ipam_options", json!({ "driver": "someDriver" }))),
         ("no ipam", no(network, "ipam_options")),
+        ("no subnets", no(network, "subnets")),
+        ("no subnets at all", at(network, "subnets", Value::Null)),
         ("nothing of names", no(network, "dns_enabled")),
         ("nothing of families", no(network, "ipv6_enabled")),
         ("internal", at(network, "internal", json!(true))),
@@ -94,6 +96,41 @@ fn netavark_answers_as_debians_does() -> Result<()> {
         // What nobody has set up, each takes down as far as it understands it.
         ensure!(our[0].0 != 0 || our[1] == its[1], "{about}, teardown: ours {:?}, stock {:?}", our[1], its[1]);
     }
+    host.finish()
+}
+
+#[test]
+fn what_later_netavarks_say_is_said() -> Result<()> {
+    let host = Host::new()?;
+    let netavark = Netavark::new(&host)?;
+    let netns = Namespace::new("c")?;
+    let refused = |options: Value, sentence: &str| -> Result<()> {
+        let ended = netavark.call(&["setup", &netns.path().to_string_lossy()], options.to_string().as_bytes())?;
+        ensure!(
+            ended.code == 1 && ended.stdout == format!("{{\"error\":{}}}\n", json!(sentence)),
+            "{sentence}: {ended:?}"
+        );
+        Ok(())
+    };
+    refused(with(container(0), "/network_info", json!({})), "network info for network n1 not found")?;
+    let outside = with(container(0), "/networks/n1/static_ips", json!(["10.99.0.2"]));
+    refused(outside, "not all static IPs matched a subnet: expected 1, got 0")?;
+    let port = json!([{ "host_ip": "abcd", "host_port": 8080, "container_port": 80, "range": 1, "protocol": "tcp" }]);
+    refused(with(container(0), "/port_mappings", port), "invalid host ip \"abcd\" provided for port 8080")?;
+    let six = json!([{ "subnet": "fd00:89::/64", "gateway": "fd00:89::1" }]);
+    let six =
+        with(with(container(0), "/network_info/n1/subnets", six), "/networks/n1/static_ips", json!(["fd00:89::2"]));
+    host.host.sh("echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6")?;
+    refused(
+        six,
+        "add ip addr to bridge: failed to add ipv6 address, is ipv6 enabled in the kernel?: \
+         Netlink error: Permission denied (os error 13)",
+    )?;
+    host.host.sh("echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6")?;
+    let reload = netavark.call(&["firewalld-reload"], b"")?;
+    ensure!((reload.code, reload.stdout.as_str()) == (0, ""), "there is nothing to do: {reload:?}");
+    let dhcp = netavark.call(&["dhcp-proxy"], b"")?;
+    ensure!(dhcp.code == 1 && dhcp.stdout.contains("dhcp-proxy is not supported"), "{dhcp:?}");
     host.finish()
 }
 

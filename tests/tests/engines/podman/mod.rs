@@ -4,6 +4,7 @@ mod answers;
 mod names;
 mod networks;
 mod places;
+mod plugin;
 mod robust;
 mod scene;
 mod together;

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use netctl_tests::harness::{Child, HOST4, Host, Namespace};
 use serde_json::json;
 
-use super::scene::{Netavark, container, fetch, network, with};
+use super::scene::{Netavark, container, fetch, network, with, without};
 
 /// Serves one page on port 80.
 const SERVER: [&str; 6] = ["-m", "http.server", "80", "--bind", "::", "--directory"];
@@ -109,5 +109,41 @@ fn the_options_of_a_network_work() -> Result<()> {
     ensure!(netns.sh("ip route show default")?.is_empty(), "without a gateway there is no way out");
     ensure!(!host.host.sh("ip -o addr show podman1")?.contains("inet "), "the host has no address there");
     netavark.teardown(&netns, &closed)?;
+    host.finish()
+}
+
+#[test]
+fn routes_lead_by_the_networks_own_gateway_alone() -> Result<()> {
+    let host = Host::new()?;
+    let netavark = Netavark::new(&host)?;
+    let netns = Namespace::new("c")?;
+    let route = |gateway: &str| {
+        let routes = json!([{ "destination": "10.94.0.0/24", "gateway": gateway, "metric": 7 }]);
+        with(container(0), "/network_info/n1/routes", routes)
+    };
+    netavark.setup(&netns, &route("10.89.0.1"))?;
+    let routes = netns.sh("ip route")?;
+    ensure!(routes.contains("10.94.0.0/24 via 10.89.0.1 dev eth0"), "{routes}");
+    netavark.teardown(&netns, &route("10.89.0.1"))?;
+    let refused =
+        netavark.call(&["setup", &netns.path().to_string_lossy()], route("10.89.0.9").to_string().as_bytes())?;
+    ensure!(refused.code == 1 && refused.stdout.contains("the route to 10.94.0.0/24 of network n1"), "{refused:?}");
+    host.finish()
+}
+
+#[test]
+fn without_subnets_there_is_an_interface_and_nothing_is_carried() -> Result<()> {
+    let host = Host::new()?;
+    let netavark = Netavark::new(&host)?;
+    let netns = Namespace::new("c")?;
+    let mut bare = with(container(0), "/network_info/n1/subnets", json!([]));
+    bare = with(without(bare, "/networks/n1/static_ips"), "/network_info/n1/ipam_options", json!({ "driver": "none" }));
+    bare = with(bare, "/network_info/n1/dns_enabled", json!(false));
+    let status = netavark.setup(&netns, &bare)?;
+    ensure!(status["n1"]["interfaces"]["eth0"]["subnets"] == json!([]), "{status}");
+    ensure!(netns.sh("ip route")?.is_empty() && netns.sh("ip -o link show eth0")?.contains(",UP"));
+    netns.sh("ip addr add 10.89.0.2/24 dev eth0; ping -c 1 -W 1 10.89.0.1 || true")?;
+    ensure!(host.verdicts("spoofed_neighbour")? > 0, "{}", host.ok(&["dataplane", "status"])?);
+    netavark.teardown(&netns, &bare)?;
     host.finish()
 }
