@@ -3,6 +3,7 @@
 mod answers;
 mod names;
 mod networks;
+mod page;
 mod places;
 mod plugin;
 mod robust;
