@@ -43,8 +43,11 @@ pub struct Pool {
     pub network: Option<Id>,
     /// Whether that network was there before.
     pub joins: bool,
-    /// The gateway of a network that was there before.
+    /// The gateway: of a network that was there before, or that was given out for one that is to be made.
     pub gateway: Option<IpAddr>,
+    /// Whether an engine's network has been made with it.
+    #[serde(default)]
+    pub is_bound: bool,
     /// Addresses that were given out before there was a network.
     given: Vec<IpAddr>,
     /// When it was asked for, in seconds since 1970.
@@ -63,6 +66,12 @@ impl Engine {
             if network.flatten().is_none() {
                 self.release_pool(&stale.id)?;
             }
+        }
+        // Whoever asks for it again, and has had nothing of it, has not got the answer.
+        let is_again =
+            |pool: &&Pool| pool.network.is_none() && Some(pool.subnet) == asked.subnet && pool.given.is_empty();
+        for lost in self.pools()?.iter().filter(is_again) {
+            self.release_pool(&lost.id)?;
         }
         self.make_room(asked.subnet.as_slice())?;
         let taken = self.taken_subnets()?;
@@ -84,6 +93,7 @@ impl Engine {
             network: None,
             joins: false,
             gateway: None,
+            is_bound: false,
             given: Vec::new(),
             since: now(),
         })
@@ -110,6 +120,7 @@ impl Engine {
             network: Some(network.id.clone()),
             joins: true,
             gateway: network.subnet(subnet.addr().is_ipv6()).map(|(_, gateway)| gateway),
+            is_bound: false,
             given: Vec::new(),
             since: now(),
         })
@@ -142,17 +153,22 @@ impl Engine {
     /// # Errors
     /// Where the state cannot be written.
     pub fn release_pool(&self, id: &str) -> Result<()> {
-        Ok(self.store.durably(|| self.store.remove_record(KIND, id))?)
+        Ok(self.store.durably(|| {
+            self.store.release_addresses_of_holder(&kept_by(id))?;
+            self.store.remove_record(KIND, id)
+        })?)
     }
 
-    /// Gives the pools of these subnets to a network that is about to be made. Which they are.
+    /// Gives the pools of these subnets to a network that is about to be made, or that is there and is joined. Which they are.
     ///
     /// # Errors
     /// Where the state cannot be written.
     pub fn bind_pools(&self, network: &Id, subnets: &[IpNet]) -> Result<Vec<Pool>> {
-        let is_meant = |pool: &Pool| !pool.joins && pool.network.is_none() && subnets.contains(&pool.subnet);
+        let is_free = |pool: &Pool| pool.network.as_ref().is_none_or(|joined| pool.joins && joined == network);
+        let is_meant = |pool: &Pool| !pool.is_bound && is_free(pool) && subnets.contains(&pool.subnet);
         let bound: Vec<Pool> = self.pools()?.into_iter().filter(is_meant).collect();
-        self.write_pools(bound.iter().map(|pool| Pool { network: Some(network.clone()), ..pool.clone() }))?;
+        let network = Some(network.clone());
+        self.write_pools(bound.iter().map(|pool| Pool { network: network.clone(), is_bound: true, ..pool.clone() }))?;
         Ok(bound)
     }
 
@@ -177,17 +193,22 @@ impl Engine {
         if let Some(address) = wanted.filter(|address| !is_host_address(&pool.subnet, address)) {
             return Err(Error::Address { address, why: "it is no host address of its subnet" });
         }
+        if let Some(gateway) =
+            pool.gateway.filter(|gateway| is_gateway && wanted.is_none_or(|wanted| wanted == *gateway))
+        {
+            return Ok(gateway);
+        }
         let Some(network) = &pool.network else {
-            return self.take_before_network(pool, wanted);
+            return self.take_before_network(pool, wanted, is_gateway);
         };
         let network = self.network(network.as_str())?;
-        match pool.gateway.filter(|gateway| is_gateway && wanted.is_none_or(|wanted| wanted == *gateway)) {
-            Some(gateway) => Ok(gateway),
-            None => self.hold(&network, &pool.subnet, pool.range, wanted, holder),
-        }
+        // What is asked for before its network is made is kept as long as the pool.
+        let kept = kept_by(&pool.id);
+        let holder = if pool.is_bound { holder } else { &kept };
+        self.hold(&network, &pool.subnet, pool.range, wanted, holder)
     }
 
-    fn take_before_network(&self, pool: &Pool, wanted: Option<IpAddr>) -> Result<IpAddr> {
+    fn take_before_network(&self, pool: &Pool, wanted: Option<IpAddr>, is_gateway: bool) -> Result<IpAddr> {
         let is_given = |address: &IpAddr| Ok::<_, Error>(pool.given.contains(address));
         let address = match wanted {
             Some(address) if is_given(&address)? => return Err(Error::Address { address, why: "it is in use" }),
@@ -199,6 +220,7 @@ impl Engine {
         };
         let mut more = pool.clone();
         more.given.push(address);
+        more.gateway = more.gateway.or(Some(address).filter(|_| is_gateway));
         self.record_pool(more)?;
         Ok(address)
     }
@@ -231,11 +253,17 @@ impl Engine {
             fewer.given.retain(|given| *given != address);
             return self.record_pool(fewer).map(drop);
         };
-        if self.store.holder_of(network, address)?.is_some_and(|holder| may_lose(&holder)) {
+        let is_kept = |holder: &str| holder == kept_by(&pool.id);
+        if self.store.holder_of(network, address)?.is_some_and(|holder| is_kept(&holder) || may_lose(&holder)) {
             self.store.release_address(network, address)?;
         }
         Ok(())
     }
+}
+
+/// Who holds addresses of a network that a pool keeps for whoever asked for it.
+fn kept_by(pool: &str) -> String {
+    format!("pool:{pool}")
 }
 
 fn now() -> u64 {

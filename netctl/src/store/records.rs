@@ -77,6 +77,11 @@ impl Store {
         self.execute(statement, [network.as_str(), &address.to_string()])
     }
 
+    /// Lets go of all addresses that somebody holds.
+    pub fn release_addresses_of_holder(&self, holder: &str) -> Result<(), StoreError> {
+        self.execute("DELETE FROM held_addresses WHERE holder = ?1", [holder])
+    }
+
     /// Lets go of all addresses of a network.
     pub fn release_addresses_of(&self, network: &Id) -> Result<(), StoreError> {
         self.execute("DELETE FROM held_addresses WHERE network = ?1", [network.as_str()])

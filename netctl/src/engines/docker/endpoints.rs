@@ -155,9 +155,15 @@ fn admit(
         options: if has_ipv6 { EndpointOptions::default() } else { EndpointOptions::without_ipv6() },
         ..NetworkChoice::default()
     };
-    let admitted = engine.admit(&guest, &[choice], &[])?;
-    let record = DockerEndpoint { sandbox: Some(sandbox.to_owned()), ..record.clone() };
-    record.remember(engine, id)?;
+    // Told before it is so: one that is killed in between is known where it is.
+    DockerEndpoint { sandbox: Some(sandbox.to_owned()), ..record.clone() }.remember(engine, id)?;
+    let admitted = match engine.admit(&guest, &[choice], &[]) {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            DockerEndpoint { sandbox: None, ..record.clone() }.remember(engine, id)?;
+            return Err(error.into());
+        }
+    };
     let endpoint = admitted.endpoints.into_iter().next();
     endpoint.ok_or_else(|| Refusal::NoEndpoint(id.short().to_owned()))
 }

@@ -1,9 +1,9 @@
 //! The IPAM driver's calls: pools, which become networks' subnets, and addresses, which are held until an endpoint has them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use super::{
-    memory::{DockerEndpoint, Remembered, age_of_hold, holder},
+    memory::{DockerEndpoint, Remembered, age_of_hold, holder, now},
     refusal::Refusal,
     requests::{NewPool, RequestError, address},
     wire,
@@ -17,6 +17,9 @@ use crate::{
 const ADDRESS_TYPE: &str = "RequestAddressType";
 /// It is a network's gateway; also where a pool tells which one it is.
 const GATEWAY: &str = "com.docker.network.gateway";
+
+/// For how many seconds dockerd may repeat a call.
+const PATIENCE: u64 = 60;
 
 /// Sets a subnet aside, or names that of a network that is there.
 pub fn request_pool(engine: &Engine, asked: &NewPool) -> Result<wire::GrantedPool, Refusal> {
@@ -68,8 +71,21 @@ pub fn request_address(engine: &Engine, asked: &wire::RequestAddress) -> Result<
     let wanted = address("Address", &asked.address)?;
     let is_gateway =
         asked.options.get(ADDRESS_TYPE).and_then(serde_json::Value::as_str).is_some_and(|kind| kind == GATEWAY);
+    if let (Some(network), Some(address)) = (&pool.network, wanted) {
+        let_lost_go(engine, network, address)?;
+    }
     let given = engine.take_address(&pool, wanted, is_gateway, &holder())?;
     Ok(wire::GrantedAddress { address: format!("{given}/{}", pool.subnet.prefix_len()), data: BTreeMap::new() })
+}
+
+/// dockerd asks again for an address whose answer was lost. Two containers that ask for one at the same time are told apart when
+/// the second one's endpoint is made.
+fn let_lost_go(engine: &Engine, network: &Id, address: IpAddr) -> Result<(), Refusal> {
+    let holder = engine.store.holder_of(network, address)?;
+    if holder.and_then(|holder| age_of_hold(&holder)).is_some_and(|since| now().saturating_sub(since) < PATIENCE) {
+        engine.store.release_address(network, address)?;
+    }
+    Ok(())
 }
 
 /// Takes an address back; one that nobody has is fine.

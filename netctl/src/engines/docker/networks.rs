@@ -94,6 +94,7 @@ fn join(engine: &Engine, name: &str, spec: &NetworkSpec) -> Result<DockerNetwork
     if let Some(gateway) = spec.addressing.gateways.iter().find(|gateway| !network.gateways.contains(gateway)) {
         return Err(as_it_is(format!("--gateway {gateway}")));
     }
+    engine.bind_pools(&network.id, &spec.addressing.subnets)?;
     Ok(DockerNetwork { network: network.id, joins: true, daemon: None })
 }
 

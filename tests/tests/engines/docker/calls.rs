@@ -73,8 +73,9 @@ fn pools_and_addresses_are_nobodys_twice_and_come_back() -> Result<()> {
     let plugin = Plugin::start(&host)?;
     let asked =
         json!({"AddressSpace": "netctl-local", "Pool": "10.9.0.0/29", "SubPool": "", "Options": null, "V6": false});
+    plugin.ok("IpamDriver.RequestPool", &asked)?;
+    // As after an answer that was lost; once it is used it is somebody's.
     let pool = plugin.ok("IpamDriver.RequestPool", &asked)?;
-    plugin.refused("IpamDriver.RequestPool", &asked, "Pool overlaps with other one on this address space")?;
     host.netctl(&["network", "create", "--subnet", "10.9.0.0/28", "web"])?.refused(4, "set aside for a network")?;
     let of = |more: Value| {
         let mut call = json!({"PoolID": pool["PoolID"]});
@@ -84,8 +85,11 @@ fn pools_and_addresses_are_nobodys_twice_and_come_back() -> Result<()> {
         call
     };
     let gateway = json!({"Address": "", "Options": {"RequestAddressType": "com.docker.network.gateway"}});
-    let given = plugin.ok("IpamDriver.RequestAddress", &of(gateway))?;
+    let given = plugin.ok("IpamDriver.RequestAddress", &of(gateway.clone()))?;
     ensure!(given["Address"] == "10.9.0.1/29", "{given}");
+    ensure!(plugin.ok("IpamDriver.RequestAddress", &of(gateway))? == given);
+    plugin.refused("IpamDriver.RequestPool", &asked, "Pool overlaps with other one on this address space")?;
+    plugin.refused("IpamDriver.RequestAddress", &of(json!({"Address": "10.9.0.1"})), "Address already in use")?;
     let made = json!({"NetworkID": id('a', 1), "IPv4Data": [{"Pool": "10.9.0.0/29", "Gateway": "10.9.0.1/29"}]});
     plugin.ok("NetworkDriver.CreateNetwork", &made)?;
     let take = || -> Result<String> {
@@ -95,11 +99,14 @@ fn pools_and_addresses_are_nobodys_twice_and_come_back() -> Result<()> {
     let all: BTreeSet<String> = (0..5).map(|_| take()).collect::<Result<_>>()?;
     ensure!(all.len() == 5, "{all:?}");
     plugin.refused("IpamDriver.RequestAddress", &of(json!({})), "No available addresses")?;
-    plugin.refused(
-        "IpamDriver.RequestAddress",
-        &of(json!({"Address": "10.9.0.3"})),
-        "Address already in use: 10.9.0.3",
-    )?;
+    // As after an answer that was lost; an endpoint makes it somebody's.
+    let third = of(json!({"Address": "10.9.0.3"}));
+    plugin.ok("IpamDriver.RequestAddress", &third)?;
+    let with = |number: u32| json!({"NetworkID": id('a', 1), "EndpointID": id('e', number), "Interface": {"Address": "10.9.0.3/29"}});
+    plugin.ok("NetworkDriver.CreateEndpoint", &with(1))?;
+    plugin.refused("NetworkDriver.CreateEndpoint", &with(2), "Address already in use: 10.9.0.3")?;
+    plugin.refused("IpamDriver.RequestAddress", &third, "Address already in use: 10.9.0.3")?;
+    plugin.ok("NetworkDriver.DeleteEndpoint", &with(1))?;
     plugin.refused("IpamDriver.RequestAddress", &of(json!({"Address": "10.7.0.3"})), "out of range")?;
     host.netctl(&["run", "-d", "--network", &id('a', 1), "--", "true"])?.refused(4, "no free address")?;
     plugin.ok("IpamDriver.ReleaseAddress", &of(json!({"Address": "10.9.0.3"})))?;
@@ -158,5 +165,49 @@ fn two_hundred_endpoints_at_once_come_and_go() -> Result<()> {
     })?;
     ensure!(host.ok(&["ps", "-aq"])?.is_empty());
     plugin.ok("NetworkDriver.DeleteNetwork", &json!({"NetworkID": web}))?;
+    end_of(plugin, host)
+}
+
+#[test]
+fn a_network_without_ipv4_and_one_without_a_way_out_have_no_bridge_of_dockers() -> Result<()> {
+    let host = Host::new()?;
+    let plugin = Plugin::start(&host)?;
+    // As Docker 28 calls with `--ipv4=false --ipv6`, and with `--internal`.
+    let six = json!({
+        "NetworkID": id('a', 1),
+        "Options": {"com.docker.network.enable_ipv4": false, "com.docker.network.enable_ipv6": true},
+        "IPv4Data": [],
+        "IPv6Data": [{"AddressSpace": "", "Pool": "fd00:9::/64", "Gateway": "fd00:9::1/64", "AuxAddresses": {}}],
+    });
+    let inner = json!({
+        "NetworkID": id('a', 2),
+        "Options": {"com.docker.network.internal": true, "com.docker.network.generic": null},
+        "IPv4Data": [{"Pool": "10.9.0.0/24", "Gateway": "10.9.0.1/24", "AuxAddresses": {"printer": "10.9.0.5/24"}}],
+    });
+    for (number, network, interface, gateway) in [
+        (1, &six, json!({"AddressIPv6": "fd00:9::9/64"}), "fd00:9::1"),
+        (2, &inner, json!({"Address": "10.9.0.9/24", "MacAddress": "02:42:00:00:00:09"}), ""),
+    ] {
+        let place = json!({"NetworkID": id('a', number), "EndpointID": id('e', number)});
+        let with = |key: &str, value: Value| {
+            let mut call = place.clone();
+            call.as_object_mut().map(|call| call.insert(key.to_owned(), value));
+            call
+        };
+        plugin.ok("NetworkDriver.CreateNetwork", network)?;
+        let made = plugin.ok("NetworkDriver.CreateEndpoint", &with("Interface", interface))?;
+        ensure!((made["Interface"]["MacAddress"] == "") == (number == 2), "{made}");
+        let joined =
+            plugin.ok("NetworkDriver.Join", &with("SandboxKey", json!(format!("/run/docker/netns/{number}"))))?;
+        ensure!(joined["Gateway"] == "" && joined["GatewayIPv6"] == gateway, "{joined}");
+        ensure!(joined["DisableGatewayService"] == true, "dockerd would connect it to a bridge of its own: {joined}");
+        plugin.ok("NetworkDriver.DeleteEndpoint", &place)?;
+        plugin.ok("NetworkDriver.DeleteNetwork", &place)?;
+    }
+    for method in ["AllocateNetwork", "FreeNetwork", "DiscoverNew", "DiscoverDelete", "GetCapabilities", "GwAllocCheck"]
+    {
+        plugin.ok(&format!("NetworkDriver.{method}"), &json!({"NetworkID": "x", "DiscoveryType": 1}))?;
+    }
+    plugin.ok("IpamDriver.GetCapabilities", &Value::Null)?;
     end_of(plugin, host)
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use netctl_tests::harness::{Child, Host, wait};
+use netctl_tests::harness::{Host, wait};
 use serde_json::json;
 
 use super::{
@@ -159,6 +159,7 @@ fn a_dead_ones_socket_is_replaced_and_a_live_one_is_refused() -> Result<()> {
     other.netctl(&second)?.refused(4, "somebody listens at")?;
     ensure!(!other.run_dir().join("serve.pid").exists() || other.processes()?.is_empty());
     host.kill_netctl()?;
+    plugin.serve.wait(DEADLINE)?;
     ensure!(plugin.socket.exists(), "a killed one leaves its file");
     plugin.serve = begin(&host, &plugin.socket)?;
     plugin.await_answer()?;
@@ -178,9 +179,7 @@ fn a_dead_ones_socket_is_replaced_and_a_live_one_is_refused() -> Result<()> {
 pub fn end_of(mut plugin: Plugin, host: Host) -> Result<()> {
     let complaints = plugin.serve.stderr()?;
     ensure!(complaints.is_empty(), "{complaints}");
-    let _: &Child = &plugin.serve;
     plugin.serve.stop()?;
     ensure!(host.host.sh("ip -o link")?.matches("ncp").count() == 0, "an interface waits");
-    let _ = DEADLINE;
     host.finish()
 }

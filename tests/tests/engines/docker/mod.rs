@@ -3,6 +3,7 @@
 mod calls;
 mod compose;
 mod doors;
+mod killed;
 mod names;
 mod networks;
 mod page;

@@ -96,8 +96,14 @@ pub fn answer(stream: &mut UnixStream) -> Result<(u16, Value)> {
 
 /// Begins `netctl serve` at a socket.
 pub fn begin(host: &Host, socket: &Path) -> Result<Child> {
+    begin_with(host, socket, &[])
+}
+
+/// The same, with settings of the environment.
+pub fn begin_with(host: &Host, socket: &Path, environment: &[(&str, &str)]) -> Result<Child> {
     let path = socket.to_string_lossy();
-    Child::spawn(&mut host.command(&["serve", "--docker-plugin", &path, "--docker-host", "unix:///nowhere"])?)
+    let words = ["serve", "--docker-plugin", &path, "--docker-host", "unix:///nowhere"];
+    Child::spawn(host.command(&words)?.envs(environment.iter().copied()))
 }
 
 /// An identifier that begins with a number of its own, as links are named by that.
