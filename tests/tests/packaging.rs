@@ -65,13 +65,15 @@ fn the_package_brings_what_its_users_look_for() -> Result<()> {
     }
     let names = "cd /usr/lib/netctl && ls cni podman && readlink -f cni/* podman/* /usr/lib/cni/netctl /opt/cni/bin/netctl | sort -u";
     let found = machine.sh(names)?;
-    for name in ["netctl", "bridge", "portmap", "firewall", "tuning", "host-local", "static", "loopback", "netavark"] {
+    for name in
+        ["netctl", "bridge", "portmap", "firewall", "tuning", "host-local", "static", "loopback", "dnsname", "netavark"]
+    {
         ensure!(found.lines().any(|line| line == name), "{name} is not among {found}");
     }
     ensure!(found.ends_with("\n/usr/bin/netctl") && !found.contains("/usr/lib"), "{found}");
     let versions =
         machine.sh("for plugin in /usr/lib/netctl/cni/*; do CNI_COMMAND=VERSION $plugin </dev/null; done")?;
-    ensure!(versions.matches("supportedVersions").count() == 8, "{versions}");
+    ensure!(versions.matches("supportedVersions").count() == 9, "{versions}");
     ensure!(machine.sh("/usr/lib/netctl/podman/netavark version")?.contains("netctl"), "Podman's is netctl");
     ensure!(machine.ok(&["dpkg", "-S", "/usr/lib/cni/bridge"])?.starts_with("containernetworking-plugins:"));
     ensure!(machine.ok(&["dpkg", "--verify", "netctl"])?.is_empty());

@@ -19,7 +19,8 @@ use super::{Host, Namespace, program};
 pub const STOCK: &str = "/usr/lib/cni";
 
 /// The names that we answer to.
-const NAMES: [&str; 8] = ["netctl", "bridge", "portmap", "firewall", "tuning", "host-local", "static", "loopback"];
+const NAMES: [&str; 9] =
+    ["netctl", "bridge", "portmap", "firewall", "tuning", "host-local", "static", "loopback", "dnsname"];
 
 /// Plugins, and the host that they are called on.
 #[derive(Debug)]

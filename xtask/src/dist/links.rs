@@ -11,7 +11,8 @@ use anyhow::Context as _;
 const BINARY: &str = "../../../bin/netctl";
 
 /// For CNI runtimes whose directory of plugins is changed to this one.
-const CNI: [&str; 8] = ["netctl", "bridge", "portmap", "firewall", "tuning", "host-local", "static", "loopback"];
+const CNI: [&str; 9] =
+    ["netctl", "bridge", "portmap", "firewall", "tuning", "host-local", "static", "loopback", "dnsname"];
 
 /// For Podman's `helper_binaries_dir`.
 const PODMAN: [&str; 1] = ["netavark"];

@@ -7,7 +7,7 @@ use serde_json::{Serializer, Value, ser::PrettyFormatter};
 use super::{
     Error, Plugin, Result, attachment,
     call::Call,
-    collection,
+    collection, dnsname,
     environment::{Command, Environment},
     firewall, input, ipam, loopback, portmap, tuning,
     wire::{AddedResult, Version, failure, read, versions, write_result},
@@ -57,6 +57,7 @@ fn act(plugin: Plugin, place: Place<'_>, call: &Call) -> Result<Option<AddedResu
         Plugin::Netctl | Plugin::Bridge => main_plugin(&dirs()?, plugin, call),
         Plugin::Portmap => portmap::portmap(&dirs, call),
         Plugin::Tuning => tuning::tuning(&dirs, call),
+        Plugin::Dnsname => dnsname::dnsname(&dirs, call),
         Plugin::Firewall => firewall::firewall(call),
         Plugin::HostLocal => ipam::host_local(call),
         Plugin::Static => ipam::static_addresses(call),

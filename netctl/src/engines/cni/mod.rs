@@ -7,6 +7,7 @@ mod attachment;
 mod call;
 mod check;
 mod collection;
+mod dnsname;
 mod door;
 mod environment;
 mod error;

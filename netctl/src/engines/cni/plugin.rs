@@ -21,9 +21,11 @@ pub enum Plugin {
     Static,
     /// In place of the stock `loopback`.
     Loopback,
+    /// In place of Podman's `dnsname`.
+    Dnsname,
 }
 
-const NAMES: [(Plugin, &str); 8] = [
+const NAMES: [(Plugin, &str); 9] = [
     (Plugin::Netctl, "netctl"),
     (Plugin::Bridge, "bridge"),
     (Plugin::Portmap, "portmap"),
@@ -32,6 +34,7 @@ const NAMES: [(Plugin, &str); 8] = [
     (Plugin::HostLocal, "host-local"),
     (Plugin::Static, "static"),
     (Plugin::Loopback, "loopback"),
+    (Plugin::Dnsname, "dnsname"),
 ];
 
 impl Plugin {

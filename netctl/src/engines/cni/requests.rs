@@ -52,7 +52,7 @@ impl Request {
             name: wanted.name.clone(),
             addresses: addresses(call, given)?,
             mac: mac(call, netctl.mac.as_deref().or(bridge.mac.as_deref()))?,
-            aliases: aliases(call, &runtime, &netctl)?,
+            aliases: aliases_of(call, netctl.aliases.unwrap_or_default())?,
             options,
             routes: given.map(further_routes).unwrap_or_default(),
             stays_inside: match plugin {
@@ -139,9 +139,13 @@ fn mac(call: &Call, configured: Option<&str>) -> Result<Option<[u8; 6]>> {
     first.map(|text| read_mac(&text)).transpose()
 }
 
-fn aliases(call: &Call, runtime: &RuntimeConfig, config: &NetctlConfig) -> Result<Vec<String>> {
-    let mut all = config.aliases.clone().unwrap_or_default();
-    match &runtime.aliases {
+/// The further names that a runtime gives, behind those of the configuration.
+///
+/// # Errors
+/// Where one is no name.
+pub fn aliases_of(call: &Call, configured: Vec<String>) -> Result<Vec<String>> {
+    let mut all = configured;
+    match call.config.runtime.as_ref().and_then(|runtime| runtime.aliases.as_ref()) {
         Some(Aliases::List(list)) => all.extend(list.iter().cloned()),
         Some(Aliases::ByNetwork(lists)) => all.extend(lists.get(&call.name).cloned().flatten().unwrap_or_default()),
         None => {}

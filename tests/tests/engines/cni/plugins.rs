@@ -9,7 +9,8 @@ use netctl_tests::harness::{
 };
 use serde_json::{Value, json};
 
-const ALL: [&str; 8] = ["netctl", "bridge", "portmap", "firewall", "tuning", "host-local", "static", "loopback"];
+const ALL: [&str; 9] =
+    ["netctl", "bridge", "portmap", "firewall", "tuning", "host-local", "static", "loopback", "dnsname"];
 
 fn nobody(netns: &Namespace) -> Attached {
     Attached::new("nobody", netns)

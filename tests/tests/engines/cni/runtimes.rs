@@ -57,7 +57,11 @@ fn podmans_networks_of_cni_have_names_and_ports_and_go_with_their_containers() -
         podman.ok(&["network", "create", "--subnet", subnet, name])?;
     }
     podman.run(&["--name", "web", "--network", "n1", "-p", "8080:80"], &SERVER)?;
-    podman.run_lasting(&["--name", "two", "--network", "n1"])?;
+    podman.run_lasting(&["--name", "two", "--network", "n1", "--network-alias", "second"])?;
+    for name in ["second", "two.dns.podman", "second.dns.podman"] {
+        let pinged = podman.exec("web", &["ping", "-c", "1", "-W", "5", name])?;
+        ensure!(pinged.contains("1 packets received"), "{name}: {pinged}");
+    }
     ensure!(podman.exec("two", &["wget", "-q", "-O", "-", "http://web/"])? == "hello from a container");
     ensure!(podman.exec("two", &["cat", "/etc/resolv.conf"])?.contains("nameserver 10.89.5.1"));
     fetch(&host.client, &format!("http://{HOST4}:8080/"))?;

@@ -277,6 +277,14 @@ pub struct PortmapConfig {
     pub conditions6: Option<Vec<String>>,
 }
 
+/// What `dnsname` has of its own.
+#[derive(Clone, Default, Deserialize, Debug)]
+pub struct DnsnameConfig {
+    /// `domainName`: what names may end with.
+    #[serde(default, rename = "domainName")]
+    pub domain: Option<String>,
+}
+
 /// What `tuning` has of its own.
 #[derive(Clone, Default, Deserialize, Debug)]
 pub struct TuningConfig {

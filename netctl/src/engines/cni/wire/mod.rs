@@ -6,8 +6,8 @@ mod result;
 mod version;
 
 pub use config::{
-    Aliases, BridgeConfig, CniArgs, Config, DnsConfig, NetctlConfig, PortMapping, PortmapConfig, RuntimeConfig,
-    TuningConfig, ValidAttachment, read, shape,
+    Aliases, BridgeConfig, CniArgs, Config, DnsConfig, DnsnameConfig, NetctlConfig, PortMapping, PortmapConfig,
+    RuntimeConfig, TuningConfig, ValidAttachment, read, shape,
 };
 pub use ipam_config::{HostLocalConfig, RangeConfig, RouteConfig, RouteText, StaticConfig};
 pub use result::{AddedInterface, AddedIp, AddedResult, failure, read_failure, read_result, write_result};
