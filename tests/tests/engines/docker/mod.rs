@@ -33,6 +33,13 @@ fn address(docker: &Docker, container: &str, network: &str) -> Result<String> {
     docker.ok(&["inspect", "--format", &format, container])
 }
 
+/// Has Docker begin a container, which has to fail with these words. Docker's own `run` tells it at times and at times does not.
+fn does_not_start(docker: &Docker, options: &[&str], words: &str) -> Result<()> {
+    docker.ok(&[&["create", "--name", "refused"], options, &["busybox", "true"]].concat())?;
+    refused(docker, &["start", "refused"], words)?;
+    docker.ok(&["rm", "refused"]).map(drop)
+}
+
 /// Runs Docker's client, which has to fail with these words.
 fn refused(docker: &Docker, arguments: &[&str], words: &str) -> Result<()> {
     let ended = docker.docker(arguments)?;

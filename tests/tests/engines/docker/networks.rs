@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use netctl_tests::harness::{Docker, HOST4, Host};
 
-use super::{SERVER, address, create, refused};
+use super::{SERVER, address, create, does_not_start, refused};
 
 #[test]
 fn a_container_of_dockers_is_on_the_network_and_its_port_is_published() -> Result<()> {
@@ -59,11 +59,7 @@ fn addresses_are_those_that_are_asked_for() -> Result<()> {
         (["--ip", "10.9.0.65"], "Address already in use"),
         (["--ip", "10.8.0.1"], "Invalid address 10.8.0.1: It does not belong"),
     ] {
-        refused(
-            &docker,
-            &[&["run", "--rm", "--network", "n1"], &options[..], &["busybox", "true"]].concat(),
-            sentence,
-        )?;
+        does_not_start(&docker, &[&["--network", "n1"], &options[..]].concat(), sentence)?;
     }
     let again = ["network", "create", "-d", "netctl", "--ipam-driver", "netctl", "--subnet", "10.9.0.0/16", "n2"];
     refused(&docker, &again, "Pool overlaps with other one on this address space")?;
@@ -167,16 +163,12 @@ fn a_port_that_is_taken_is_refused_in_dockers_words_and_nothing_is_left() -> Res
     docker.run(&["--name", "web", "--network", "n1", "-p", "8080:80", "-p", "127.0.0.1::81/udp"], &SERVER)?;
     let ports = host.ok(&["port", "web"])?;
     ensure!(ports.contains("80/tcp -> 0.0.0.0:8080") && ports.contains("81/udp -> 127.0.0.1:"), "{ports}");
-    let second = ["run", "-d", "--name", "second", "--network", "n1", "-p", "8080:80", "busybox", "sleep", "1000"];
-    refused(&docker, &second, "Bind for 0.0.0.0:8080 failed: port is already allocated")?;
-    docker.ok(&["rm", "second"])?;
+    let with = |port: &'static str| ["--network", "n1", "-p", port];
+    does_not_start(&docker, &with("8080:80"), "Bind for 0.0.0.0:8080 failed: port is already allocated")?;
     let _listener = host.host.inside(|| std::net::TcpListener::bind("0.0.0.0:8081"))??;
-    let third = ["run", "-d", "--name", "third", "--network", "n1", "-p", "8081:80", "busybox", "sleep", "1000"];
-    refused(&docker, &third, "bind: address already in use")?;
-    docker.ok(&["rm", "third"])?;
-    let sctp = ["run", "-d", "--name", "fourth", "--network", "n1", "-p", "80/sctp", "busybox", "sleep", "1000"];
-    refused(&docker, &sctp, "cannot publish 80/sctp")?;
-    docker.ok(&["rm", "fourth"])?;
+    does_not_start(&docker, &with("8081:80"), "listen tcp4 0.0.0.0:8081: bind: address already in use")?;
+    does_not_start(&docker, &with("80/sctp"), "cannot publish 80/sctp")?;
+    does_not_start(&docker, &with("203.0.113.9:82:80"), "bind: cannot assign requested address")?;
     ensure!(host.host.sh("ip -o link")?.matches("ncp").count() == 0, "no interface waits");
     ensure!(host.ok(&["ps", "-q"])?.lines().count() == 1);
     docker.finish(&mut host)?;
