@@ -2,6 +2,7 @@
 
 mod attachments;
 mod details;
+mod hostile;
 mod page;
 mod plugins;
 mod robustness;

@@ -171,11 +171,21 @@ fn old_result(result: &AddedResult, version: Version) -> Result<Value> {
 
 /// An error as it is printed.
 pub fn failure(error: &Error, version: &str) -> Value {
-    let mut whole = json!({ "cniVersion": version, "code": error.code(), "msg": error.to_string() });
+    let mut whole = json!({ "cniVersion": version, "code": error.code(), "msg": shortened(&error.to_string()) });
     if let (Some(details), Some(fields)) = (error.details(), whole.as_object_mut()) {
-        fields.insert("details".to_owned(), json!(details));
+        fields.insert("details".to_owned(), json!(shortened(&details)));
     }
     whole
+}
+
+/// Longer than any sentence of ours, and than what a log should have to bear of somebody's configuration.
+const LONGEST: usize = 2000;
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// The error that a plugin has printed; `None` where it is none.
@@ -250,6 +260,12 @@ mod tests {
             let told = read_result(&bad).unwrap_err().to_string();
             assert!(told.starts_with("could not parse prevResult: ") && told.contains(place), "{told}");
         }
+    }
+
+    #[test]
+    fn no_error_repeats_all_of_what_is_too_long() {
+        let error = failure(&Error::NetworkName("ä".repeat(70_000)), "1.0.0");
+        assert_eq!(error["details"].as_str().map(|text| text.chars().count()), Some(LONGEST + 1));
     }
 
     #[test]
