@@ -140,8 +140,14 @@ pub fn place(network: &wire::Network, own: &PerNetworkOptions) -> Result<Place, 
     })
 }
 
+/// The subnets that somebody gives addresses of.
 fn subnets(network: &wire::Network) -> impl Iterator<Item = &wire::Subnet> {
-    network.subnets.iter().flatten()
+    let is_bare = ipam(network) == Some("none");
+    network.subnets.iter().flatten().filter(move |_| !is_bare)
+}
+
+fn ipam(network: &wire::Network) -> Option<&str> {
+    network.ipam_options.as_ref()?.get("driver").map(String::as_str)
 }
 
 /// Refuses who gives addresses as nobody does here.
@@ -149,8 +155,7 @@ fn subnets(network: &wire::Network) -> impl Iterator<Item = &wire::Subnet> {
 /// # Errors
 /// By name.
 pub fn check_ipam(network: &wire::Network) -> Result<(), Failure> {
-    let driver = network.ipam_options.as_ref().and_then(|options| options.get("driver")).map(String::as_str);
-    match driver {
+    match ipam(network) {
         None | Some("" | "host-local" | "none") => {}
         Some("dhcp") => return Err(Failure::Dhcp),
         Some(other) => return Err(Failure::Ipam(other.to_owned())),

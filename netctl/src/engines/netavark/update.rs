@@ -17,7 +17,10 @@ pub fn update(dirs: &Dirs, network: &str, servers: &[String]) -> Result<(), Fail
     let words = servers.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|word| !word.is_empty());
     let read = |word: &str| word.parse().map_err(|_| Failure::NameServer(word.to_owned()));
     let servers: Vec<IpAddr> = words.map(read).collect::<Result<_, _>>()?;
-    Engine::change(dirs, |engine| engine.set_name_servers(EngineName::Podman, network, &servers))?;
+    Engine::change(dirs, |engine| {
+        engine.set_name_servers(EngineName::Podman, network, &servers)?;
+        engine.retire_if_deserted()
+    })?;
     serve::nudge(dirs, Changed::Anything);
     Ok(())
 }

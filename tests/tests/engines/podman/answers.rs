@@ -57,6 +57,7 @@ fn cases() -> Vec<(&'static str, Value)> {
         ("dhcp", at(network, "ipam_options", json!({ "driver": "dhcp" }))),
         ("an unknown ipam", at(network, "ipam_options", json!({ "driver": "someDriver" }))),
         ("no ipam", no(network, "ipam_options")),
+        ("nobody who gives addresses", at(network, "ipam_options", json!({ "driver": "none" }))),
         ("no subnets", no(network, "subnets")),
         ("no subnets at all", at(network, "subnets", Value::Null)),
         ("nothing of names", no(network, "dns_enabled")),

@@ -4,10 +4,11 @@ use std::{
     collections::BTreeSet,
     fs,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
-use netctl_tests::harness::{Host, Namespace};
+use netctl_tests::harness::{Child, Ended, Host, Namespace, OwnRun, program, wait};
 use serde_json::{Value, json};
 
 use super::scene::{Netavark, container, feed, with};
@@ -257,5 +258,48 @@ fn a_killed_setup_is_mended_by_teardown_or_by_repetition() -> Result<()> {
         is_clean().with_context(|| format!("teardown killed at {step}, then teardown"))?;
     }
     netavark.teardown(&bystander, &with(container(9), "/network_info/n1/id", json!("9".repeat(64))))?;
+    host.finish()
+}
+
+#[test]
+fn a_host_that_is_not_the_machines_first_has_an_engine_of_its_own_until_its_last_container_goes() -> Result<()> {
+    let host = Host::new()?;
+    let run = OwnRun::new(&host.host)?;
+    let directory = tempfile::tempdir()?;
+    let link = directory.path().join("netavark");
+    std::os::unix::fs::symlink(program()?, &link)?;
+    let within = |words: &[&str], input: &str| -> Result<Ended> {
+        let mut command = run.command(&host.host, "env")?;
+        command.args(["-u", "RUST_LOG"]).args(words);
+        feed(&mut command, input.as_bytes())
+    };
+    let mounted = within(&["mount", "-t", "tmpfs", "none", "/var/lib"], "")?;
+    ensure!(mounted.code == 0, "{mounted:?}");
+    let left = || within(&["sh", "-c", "ls -d /var/lib/netctl* /run/netctl*; ip -o link | grep -c ncn"], "");
+    let is_gone = || Ok(left()?.stdout.trim() == "0");
+    let update = within(&[&link.to_string_lossy(), "update", "n1", "--network-dns-servers", "198.18.0.3"], "")?;
+    ensure!(update.code == 0 && is_gone()?, "an update of nothing: {update:?} {:?}", left()?);
+    let link = link.to_string_lossy();
+    for has_names in [true, false] {
+        let options = with(container(0), "/network_info/n1/dns_enabled", json!(has_names)).to_string();
+        let netns = Namespace::new("c")?;
+        let path = netns.path().to_string_lossy().into_owned();
+        // Its own /run has no named namespaces: the descriptor of a process stands for one, as for Podman's own suite.
+        let holder = Child::spawn(netns.command("sleep")?.arg("1000"))?;
+        let held = format!("/proc/{}/ns/net", holder.id());
+        let made = within(&[&link, "setup", &held], &options)?;
+        ensure!(made.code == 0, "{path}: {made:?}");
+        ensure!(left()?.stdout.contains("/var/lib/netctl-netns-"), "{:?}", left()?);
+        host.host.sh("ping -c 1 -W 5 10.89.0.2")?;
+        let gone = within(&[&link, "teardown", &held], &options)?;
+        ensure!(gone.code == 0 && is_gone()?, "{gone:?} {:?}", left()?);
+        let links = host.host.sh("ip -o link | grep -v uplink")?;
+        ensure!(links.lines().count() == 1, "more than lo: {links}");
+        // Nobody takes this one down.
+        let made = within(&[&link, "setup", &held], &options)?;
+        ensure!(made.code == 0, "{made:?}");
+        drop((holder, netns));
+        wait::until(Duration::from_secs(20), "an engine without containers to go", is_gone)?;
+    }
     host.finish()
 }
