@@ -89,6 +89,17 @@ fn podmans_networks_of_cni_have_names_and_ports_and_go_with_their_containers() -
     ensure!(podman.podman(&["exec", "two", "ping", "-c", "1", "-W", "2", &web])?.code != 0);
     podman.ok(&["restart", "-t", "0", "web"])?;
     fetch(&host.client, &format!("http://{HOST4}:8080/"))?;
+    let group = podman.group();
+    let infra = ["--infra-image", "busybox", "--infra-command", "/bin/sleep 100000"];
+    let pod = ["pod", "create", &group, "--name", "pod", "--network", "n1,n2", "-p", "8081:80"];
+    podman.ok(&[&pod[..], &infra].concat())?;
+    podman.ok(&[&["run", "-d", "--pod", "pod", "busybox"], &SERVER[..]].concat())?;
+    fetch(&host.client, &format!("http://{HOST4}:8081/"))?;
+    ensure!(podman.exec("three", &["wget", "-q", "-O", "-", "http://pod/"])? == "hello from a container");
+    podman.ok(&["network", "reload", "--all"])?;
+    fetch(&host.client, &format!("http://{HOST4}:8081/"))?;
+    fetch(&host.client, &format!("http://{HOST4}:8080/"))?;
+    podman.ok(&["pod", "rm", "-f", "-t", "0", "pod"])?;
     podman.ok(&["rm", "-fa", "-t", "0"])?;
     ensure!(host.ok(&["ps", "-aq"])?.is_empty());
     ensure!(!host.ok(&["network", "ls"])?.contains("n1"));

@@ -128,6 +128,7 @@ fn addresses_that_are_wished_are_given_or_refused_as_the_stock_plugins_do() -> R
         ("g", "IP=zzz"),
         ("h", "FOO=x"),
         ("i", "IgnoreUnknown=1;FOO=x;K8S_POD_NAME=y"),
+        ("p", "IP=10.1.0.99"),
     ] {
         pair.agree("host-local", "ADD", &at(id).with(arguments), &plain)?;
     }
@@ -139,6 +140,7 @@ fn addresses_that_are_wished_are_given_or_refused_as_the_stock_plugins_do() -> R
     for (id, config) in [
         ("j", with("runtimeConfig", json!({ "ips": ["10.1.0.88"] }))),
         ("k", with("runtimeConfig", json!({ "ips": ["10.1.0.89/24"] }))),
+        ("o", with("runtimeConfig", json!({ "ips": ["10.1.0.91", "10.1.0.91/24"] }))),
         ("l", with("args", json!({ "cni": { "ips": ["10.1.0.90"] } }))),
         ("m", with("args", json!({ "cni": { "ips": ["x"] } }))),
         ("n", with("runtimeConfig", json!({ "ipRanges": [[{ "subnet": "10.2.0.0/24" }]] }))),

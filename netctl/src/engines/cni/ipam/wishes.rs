@@ -16,7 +16,11 @@ pub fn wished_addresses(config: &Config, arguments: &Arguments) -> Result<Vec<Ip
         wished.push(address);
     }
     for text in wished_texts(config) {
-        wished.push(address(text).ok_or_else(|| Error::Ranges(RangeError::Wish(text.to_owned())))?);
+        let address = address(text).ok_or_else(|| Error::Ranges(RangeError::Wish(text.to_owned())))?;
+        // Podman says it in two places.
+        if !wished.contains(&address) {
+            wished.push(address);
+        }
     }
     Ok(wished)
 }
