@@ -167,6 +167,22 @@ fn addresses_that_are_wished_are_given_or_refused_as_the_stock_plugins_do() -> R
     ] {
         pair.agree("static", "ADD", &at("s").with(arguments), &config)?;
     }
+    // What goes before what.
+    let configured = json!({ "addresses": [{ "address": "10.1.0.2/24" }] });
+    for (ipam, arguments, args, runtime) in [
+        (&configured, "IP=10.1.0.3/24", json!(null), json!(null)),
+        (&configured, "", json!(["10.1.0.4/24"]), json!(null)),
+        (&configured, "", json!(null), json!(["10.1.0.5/24"])),
+        (&configured, "IP=10.1.0.3/24", json!(["10.1.0.4/24"]), json!(["10.1.0.5/24"])),
+        (&json!({}), "IP=10.1.0.3/24,fd00::3/64;GATEWAY=10.1.0.1,fd00::1", json!(["10.1.0.4/24"]), json!(null)),
+        (&json!({}), "", json!(["10.1.0.4/24"]), json!(["10.1.0.5/24", "10.1.0.5/24"])),
+        (&json!({}), "IP=10.1.0.3/24;GATEWAY=10.1.0.1", json!(null), json!(null)),
+    ] {
+        let mut config = fixed(ipam.clone());
+        config["args"] = json!({ "cni": { "ips": args } });
+        config["runtimeConfig"] = json!({ "ips": runtime });
+        pair.agree("static", "ADD", &at("t").with(arguments), &config)?;
+    }
     let mut wished = fixed(json!({}));
     wished["runtimeConfig"] = json!({ "ips": ["10.1.0.88/24"] });
     pair.agree("static", "ADD", &at("s"), &wished)?;

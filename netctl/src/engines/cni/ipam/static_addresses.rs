@@ -26,7 +26,9 @@ fn result(call: &Call) -> Result<AddedResult> {
     let arguments = &call.environment.arguments;
     arguments.check(&["IP", "GATEWAY", "SUBNET"])?;
     let mut ips = Vec::new();
-    let wished: Vec<&str> = wished_texts(&call.config).collect();
+    // What goes before, goes alone.
+    let [by_args, by_capability] = wished_texts(&call.config);
+    let wished = if by_capability.is_empty() { by_args } else { by_capability };
     if wished.is_empty() {
         for item in config.addresses.iter().flatten() {
             let text = item.address.as_deref().unwrap_or_default();

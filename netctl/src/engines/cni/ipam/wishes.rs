@@ -15,7 +15,7 @@ pub fn wished_addresses(config: &Config, arguments: &Arguments) -> Result<Vec<Ip
             address(text).ok_or_else(|| Arguments::invalid("IP", text, format!("invalid IP address {text}")))?;
         wished.push(address);
     }
-    for text in wished_texts(config) {
+    for text in wished_texts(config).into_iter().flatten() {
         let address = address(text).ok_or_else(|| Error::Ranges(RangeError::Wish(text.to_owned())))?;
         // Podman says it in two places.
         if !wished.contains(&address) {
@@ -25,11 +25,11 @@ pub fn wished_addresses(config: &Config, arguments: &Arguments) -> Result<Vec<Ip
     Ok(wished)
 }
 
-/// The same without `CNI_ARGS`, as text.
-pub fn wished_texts(config: &Config) -> impl Iterator<Item = &str> {
-    let by_args = config.args.as_ref().and_then(|args| args.cni.as_ref()?.ips.as_ref());
-    let by_capability = config.runtime.as_ref().and_then(|runtime| runtime.ips.as_ref());
-    by_args.into_iter().chain(by_capability).flatten().map(String::as_str)
+/// Those of `args.cni.ips` and of `runtimeConfig.ips`, as text.
+pub fn wished_texts(config: &Config) -> [&[String]; 2] {
+    let by_args = config.args.as_ref().and_then(|args| args.cni.as_ref()?.ips.as_deref());
+    let by_capability = config.runtime.as_ref().and_then(|runtime| runtime.ips.as_deref());
+    [by_args.unwrap_or_default(), by_capability.unwrap_or_default()]
 }
 
 fn address(text: &str) -> Option<IpAddr> {
