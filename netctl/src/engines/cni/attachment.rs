@@ -1,6 +1,11 @@
 //! ADD and DEL of a main plugin: a container gets its place on a network and loses it again.
 
-use std::fs::File;
+use std::{
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+};
+
+use nix::libc::O_NONBLOCK;
 
 use super::{
     Error, Plugin, Result,
@@ -78,7 +83,9 @@ pub fn add(dirs: &Dirs, plugin: Plugin, call: &Call) -> Result<AddedResult> {
 /// Calls about one namespace go one after the other: of two equal ones the second must not give back what the first has got
 /// from an IPAM plugin. A namespace that cannot be opened, or has gone, is nobody's to wait for.
 fn turn(call: &Call) -> Option<File> {
-    let file = File::open(call.environment.netns.as_ref()?).ok()?;
+    // Nobody waits for the other end of a pipe that is no namespace.
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(O_NONBLOCK).open(call.environment.netns.as_ref()?).ok()?;
     file.lock().ok()?;
     Some(file)
 }

@@ -24,10 +24,10 @@ pub fn loopback(call: &Call) -> Result<Option<AddedResult>> {
         }
         Command::Del => {
             // A namespace that has gone has taken it along.
-            if let Some(netns) = call.environment.netns.as_ref().filter(|path| path.exists()) {
-                set(netns, false)?;
+            match call.environment.netns.as_ref().map(|netns| (netns, set(netns, false))) {
+                Some((netns, Err(error))) if netns.exists() => Err(error),
+                _ => Ok(None),
             }
-            Ok(None)
         }
         _ => Ok(None),
     }

@@ -27,8 +27,11 @@ pub fn tuning(dirs: &dyn Fn() -> Result<Dirs>, call: &Call) -> Result<Option<Add
         Command::Add => add(dirs, call, &config).map(Some),
         Command::Check => check(call, &config).map(|()| None),
         Command::Del => {
-            if let Some(netns) = call.environment.netns.as_ref().filter(|path| path.exists()) {
-                restore(call, &config, netns)?;
+            if let Some(netns) = &call.environment.netns
+                && let Err(error) = restore(call, &config, netns)
+                && netns.exists()
+            {
+                return Err(error);
             }
             Backup::place(&config, call).remove();
             Ok(None)

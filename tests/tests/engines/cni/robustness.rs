@@ -187,6 +187,11 @@ fn a_container_that_comes_again_in_another_namespace_has_left_the_first() -> Res
     let own = Attached { netns: host.host.path(), ..Attached::new("host", &first) };
     cni.call("netctl", "ADD", &own, &config_of(&list))?
         .refused(8, "plugin's netns and netns from CNI_NETNS should not")?;
+    let pipe = cni.directory().join("pipe");
+    first.sh(&format!("mkfifo {}", pipe.display()))?;
+    let pipe = Attached { netns: pipe, ..own.clone() };
+    cni.call("netctl", "ADD", &pipe, &config_of(&list))?.refused(8, "failed to open netns")?;
+    cni.call("netctl", "DEL", &pipe, &config_of(&list))?.done()?;
     let file = Attached { netns: "/etc/hostname".into(), ..own };
     cni.call("netctl", "ADD", &file, &config_of(&list))?.refused(8, "failed to open netns \"/etc/hostname\"")?;
     host.finish()
