@@ -2,7 +2,10 @@
 
 use std::{os::unix::net::UnixListener, path::PathBuf};
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::{
+    sync::{mpsc::UnboundedSender, oneshot},
+    task::JoinHandle,
+};
 
 use super::activation;
 use crate::{
@@ -47,12 +50,30 @@ impl DockerSettings {
 
 impl Plugin {
     /// Answers on the socket, which lasts as long as what is returned. `news` is told of what changes.
-    pub fn open(self, dirs: &Dirs, news: UnboundedSender<News>) -> Result<Option<PluginSocket>> {
+    pub fn open(self, dirs: &Dirs, news: UnboundedSender<News>) -> Result<OpenDoor> {
         let listener = tokio::net::UnixListener::from_std(self.listener);
         let listener = listener.map_err(KernelError::system("serve the plugin socket"))?;
         let door = Door::new(dirs.clone(), news);
-        tokio::spawn(docker::serve(listener, docker::router(door.clone())));
+        let (end, ended) = oneshot::channel();
+        let calls = tokio::spawn(docker::serve(listener, docker::router(door.clone()), ended));
         tokio::spawn(docker::follow(door, self.host));
-        Ok(self.socket)
+        Ok(OpenDoor { _socket: self.socket, end, calls })
+    }
+}
+
+/// A plugin socket that is answered on. Its file goes with it.
+#[derive(Debug)]
+pub struct OpenDoor {
+    _socket: Option<PluginSocket>,
+    end: oneshot::Sender<()>,
+    calls: JoinHandle<()>,
+}
+
+impl OpenDoor {
+    /// Lets calls that have begun have their answers, and no other begin.
+    pub async fn close(self) {
+        // One that has ended by itself is as good.
+        let _ = self.end.send(());
+        let _ = self.calls.await;
     }
 }

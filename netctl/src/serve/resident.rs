@@ -10,12 +10,12 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 
 use super::{
     activation,
-    docker::{DockerSettings, Plugin},
+    docker::{DockerSettings, OpenDoor, Plugin},
     sockets,
     standing::{raise_descriptor_limit, stand_alone},
     start::{CONTAINER, NETWORKS},
@@ -64,9 +64,6 @@ pub fn serve(dirs: &Dirs, settings: &Settings) -> Result<()> {
         .build()
         .map_err(KernelError::system("start a runtime"))?;
     let result = runtime.block_on(reside(dirs, netns, settings.automatic, plugin));
-    if !settings.automatic {
-        activation::stopping();
-    }
     // Files that are gone already are the aim.
     let _ = fs::remove_file(dirs.serve_socket());
     let _ = fs::remove_file(dirs.serve_pid());
@@ -87,12 +84,12 @@ async fn reside(dirs: &Dirs, netns: Netns, automatic: bool, plugin: Option<Plugi
     resident.sync().await?;
     let _ = fs::remove_file(dirs.serve_socket());
     let listener = UnixListener::bind(dirs.serve_socket()).map_err(failed("bind the control socket"))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed("wait for signals"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("wait for signals"))?;
+    let terminate = signal(SignalKind::terminate()).map_err(failed("wait for signals"))?;
+    let interrupt = signal(SignalKind::interrupt()).map_err(failed("wait for signals"))?;
     let mut monitor = Monitor::open(&OWN_LINKS)?;
     let (tell, mut news) = tokio::sync::mpsc::unbounded_channel();
-    // Its file goes with it.
-    let _socket = plugin.map(|plugin| plugin.open(dirs, tell.clone())).transpose()?;
+    let door = plugin.map(|plugin| plugin.open(dirs, tell.clone())).transpose()?;
+    let mut end = tokio::spawn(end(automatic, terminate, interrupt, door));
     // What has come before anybody listened.
     resident.look_around().await;
     if !automatic {
@@ -116,9 +113,22 @@ async fn reside(dirs: &Dirs, netns: Netns, automatic: bool, plugin: Option<Plugi
                 resident.tick(is_soon).await;
                 is_soon = false;
             }
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = &mut end => return Ok(()),
         }
+    }
+}
+
+/// Waits for the word to end, and then for the answers to calls that have begun. Names are answered meanwhile.
+async fn end(automatic: bool, mut terminate: Signal, mut interrupt: Signal, door: Option<OpenDoor>) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    if !automatic {
+        activation::stopping();
+    }
+    if let Some(door) = door {
+        door.close().await;
     }
 }
 

@@ -183,3 +183,33 @@ pub fn end_of(mut plugin: Plugin, host: Host) -> Result<()> {
     ensure!(host.host.sh("ip -o link")?.matches("ncp").count() == 0, "an interface waits");
     host.finish()
 }
+
+#[test]
+fn calls_that_have_begun_are_answered_before_serve_ends() -> Result<()> {
+    let host = Host::new()?;
+    let mut plugin = Plugin::start(&host)?;
+    let web = id('a', 1);
+    // One that says nothing keeps nobody.
+    let mut idle = plugin.connect()?;
+    let lock = File::open(host.state_dir().join("lock"))?;
+    lock.lock()?;
+    let body = network(&web, "10.9.0.0/24").to_string();
+    let mut calling = plugin.connect()?;
+    let head =
+        format!("POST /NetworkDriver.CreateNetwork HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    calling.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
+    plugin.serve.signal(nix::sys::signal::Signal::SIGTERM)?;
+    wait::until(DEADLINE, "nobody else to be let in", || Ok(plugin.connect().is_err()))?;
+    ensure!(plugin.serve.is_running()?, "it ends without an answer: {}", plugin.serve.stderr()?);
+    lock.unlock()?;
+    let (status, told) = answer(&mut calling)?;
+    ensure!(status == 200 && told == json!({}), "{status} {told}");
+    ensure!(answer(&mut idle).is_err(), "it was never asked");
+    ensure!(plugin.serve.wait(DEADLINE)?.success(), "{}", plugin.serve.stderr()?);
+    ensure!(host.ok(&["network", "ls"])?.contains("docker"), "the network is there");
+    plugin.serve = begin(&host, &plugin.socket)?;
+    plugin.await_answer()?;
+    plugin.ok("NetworkDriver.DeleteNetwork", &json!({"NetworkID": web}))?;
+    drop(plugin);
+    host.finish()
+}

@@ -98,7 +98,10 @@ fn containers_that_died_with_dockerd_leave_nothing_and_begin_again() -> Result<(
         ensure!(host.client.sh(&format!("curl -s -m 2 http://{HOST4}:8080/ || true"))?.is_empty());
         // The subnet has room for five: whatever is not given back is missed soon.
         docker.ok(&["start", "web"])?;
-        ensure!(host.client.sh(&format!("curl -s -m 5 http://{HOST4}:8080/"))?.contains("hello"));
+        // It is begun, and may not listen yet.
+        wait::until(DEADLINE, "the other one's port", || {
+            Ok(host.client.sh(&format!("curl -s -m 2 http://{HOST4}:8080/ || true"))?.contains("hello"))
+        })?;
     }
     docker.ok(&["kill", "web"])?;
     wait::until(DEADLINE, "its end", || Ok(host.ok(&["ps", "-q"])?.lines().count() == 1))?;
