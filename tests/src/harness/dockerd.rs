@@ -47,6 +47,7 @@ pub struct Docker {
     serve: Option<Child>,
     enclosure: Rc<Enclosure>,
     cgroup: String,
+    boots: u32,
 }
 
 impl Docker {
@@ -69,7 +70,7 @@ impl Docker {
         let enclosure = Rc::new(Enclosure::new(&host.host)?);
         host.enclose(Some(&enclosure));
         let cgroup = format!("netctl-test-{}", host.host.name());
-        let mut docker = Self { daemon: None, serve: None, enclosure, cgroup };
+        let mut docker = Self { daemon: None, serve: None, enclosure, cgroup, boots: 0 };
         docker.start_serve(host)?;
         docker.start_daemon(host, options)?;
         docker.import_image()?;
@@ -113,14 +114,22 @@ impl Docker {
     /// # Errors
     /// When it does not answer.
     pub fn start_daemon(&mut self, host: &Host, options: &[&str]) -> Result<()> {
+        let daemon = self.spawn_daemon(host, options)?;
+        self.await_daemon(daemon)
+    }
+
+    fn spawn_daemon(&self, host: &Host, options: &[&str]) -> Result<Child> {
         let directory = self.enclosure.directory();
         let mut command = self.enclosure.command(&host.host, DAEMON)?;
         command.arg("--data-root").arg(directory.join("data"));
-        command.arg("--exec-root").arg(directory.join("exec"));
+        command.arg("--exec-root").arg(directory.join(format!("exec{}", self.boots)));
         command.arg("--pidfile").arg(directory.join("pid"));
         command.arg("--host").arg(format!("unix://{}", self.socket().display()));
         command.args(["--cgroup-parent", &format!("/{}", self.cgroup)]).args(options);
-        let mut daemon = Child::spawn(&mut command)?;
+        Child::spawn(&mut command)
+    }
+
+    fn await_daemon(&mut self, mut daemon: Child) -> Result<()> {
         wait::until(DEADLINE, "dockerd", || {
             ensure!(daemon.is_running()?, "dockerd: {}", daemon.stderr()?);
             Ok(daemon.stderr()?.contains("API listen on"))
@@ -138,6 +147,34 @@ impl Docker {
         // One that was killed leaves it.
         let _ = fs::remove_file(self.enclosure.directory().join("pid"));
         Ok(())
+    }
+
+    /// After both have been killed from outside: what they have left that only a boot takes away goes.
+    ///
+    /// # Errors
+    /// When one has not ended.
+    pub fn forget_the_dead(&mut self) -> Result<()> {
+        for mut dead in self.daemon.take().into_iter().chain(self.serve.take()) {
+            dead.wait(DEADLINE)?;
+        }
+        // A directory of mounts that a boot takes away is left alone, and another one taken.
+        self.boots += 1;
+        fs::remove_file(self.enclosure.directory().join("pid"))?;
+        Ok(())
+    }
+
+    /// Begins dockerd, and `netctl serve` while dockerd waits for it.
+    ///
+    /// # Errors
+    /// When one does not answer.
+    pub fn start_both(&mut self, host: &Host) -> Result<()> {
+        let mut late = self.spawn_daemon(host, &[])?;
+        wait::until(DEADLINE, "dockerd to begin", || {
+            ensure!(late.is_running()?, "dockerd: {}", late.stderr()?);
+            Ok(late.stderr()?.contains("Loading containers: start"))
+        })?;
+        self.start_serve(host)?;
+        self.await_daemon(late)
     }
 
     /// What dockerd has logged.

@@ -8,6 +8,7 @@ mod names;
 mod networks;
 mod page;
 mod plugin;
+mod reboot;
 mod restarts;
 mod transfer;
 

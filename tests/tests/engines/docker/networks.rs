@@ -174,3 +174,33 @@ fn a_port_that_is_taken_is_refused_in_dockers_words_and_nothing_is_left() -> Res
     docker.finish(&mut host)?;
     host.finish()
 }
+
+#[test]
+fn a_network_may_respect_the_hosts_firewall_which_is_dockers_too() -> Result<()> {
+    let mut host = Host::new()?;
+    let docker = Docker::start(&mut host)?;
+    create(&docker, &["-o", "netctl.respect-host-firewall=true"], "guarded")?;
+    create(&docker, &[], "open")?;
+    docker.run(&["--name", "guarded", "--network", "guarded", "-p", "8080:80"], &SERVER)?;
+    docker.run(&["--name", "open", "--network", "open", "-p", "8081:80"], &SERVER)?;
+    let fetch = |port: u16| host.client.sh(&format!("curl -s -m 2 http://{HOST4}:{port}/ || true"));
+    // dockerd has made DROP the policy of what the host forwards.
+    ensure!(host.host.sh("iptables -S FORWARD")?.contains("-P FORWARD DROP"));
+    ensure!(fetch(8081)?.contains("hello") && fetch(8080)?.is_empty());
+    host.host.sh("iptables -I DOCKER-USER -p tcp --dport 80 -j ACCEPT")?;
+    ensure!(fetch(8080)?.contains("hello"));
+    let maybe = [
+        "network",
+        "create",
+        "-d",
+        "netctl",
+        "--ipam-driver",
+        "netctl",
+        "-o",
+        "netctl.respect-host-firewall=maybe",
+        "n",
+    ];
+    refused(&docker, &maybe, "netctl.respect-host-firewall")?;
+    docker.finish(&mut host)?;
+    host.finish()
+}
