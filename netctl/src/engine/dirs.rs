@@ -27,6 +27,9 @@ pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf/netctl";
 /// Where [`Dirs::resolv_conf`] is where nothing else is said.
 pub const DEFAULT_RESOLV_CONF: &str = "/etc/resolv.conf";
 
+/// The state of a host that has places of its own, below [`Dirs::run`].
+const OWN_STATE: &str = "state";
+
 /// The directories and files of one engine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dirs {
@@ -54,7 +57,10 @@ impl Dirs {
         let suffix = if is_told || is_first_host()? { String::new() } else { suffix(netns_cookie()?) };
         let usual = |path: &str| PathBuf::from(format!("{path}{suffix}"));
         Ok(Self {
-            state: state.unwrap_or_else(|| usual(DEFAULT_STATE)),
+            // What is of one namespace does not outlast the boot.
+            state: state.unwrap_or_else(|| {
+                if suffix.is_empty() { usual(DEFAULT_STATE) } else { usual(DEFAULT_RUN).join(OWN_STATE) }
+            }),
             run: run.unwrap_or_else(|| usual(DEFAULT_RUN)),
             bpffs: bpffs.unwrap_or_else(|| usual(DEFAULT_BPFFS)),
             resolv_conf: given(RESOLV_CONF).unwrap_or_else(|| PathBuf::from(DEFAULT_RESOLV_CONF)),
@@ -63,14 +69,15 @@ impl Dirs {
 
     /// Whether they are a host's own places that [`Dirs::of_environment`] has chosen, and so go with its last container.
     pub fn are_of_one_host(&self) -> bool {
-        netns_cookie().is_ok_and(|cookie| self.state == Path::new(&format!("{DEFAULT_STATE}{}", suffix(cookie))))
+        netns_cookie().is_ok_and(|cookie| self.run == Path::new(&format!("{DEFAULT_RUN}{}", suffix(cookie))))
     }
 
     /// Removes the directories; what is gone already is the aim.
     pub(super) fn remove(&self) {
-        for path in [&self.run, &self.state] {
-            let _ = std::fs::remove_dir_all(path);
-        }
+        // All of it goes at once: whoever comes meanwhile finds nothing, and puts nothing into what is going.
+        let going = PathBuf::from(format!("{}-going", self.run.display()));
+        let _ = std::fs::rename(&self.run, &going);
+        let _ = std::fs::remove_dir_all(&going);
     }
 
     /// Makes the directories that are missing, for root alone.

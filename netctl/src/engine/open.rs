@@ -70,6 +70,21 @@ impl Engine {
                 break lock;
             }
         };
+        Self::locked(dirs, lock)
+    }
+
+    /// Opens the engine as [`Engine::open`] does, if there is one still.
+    pub fn open_existing(dirs: &Dirs) -> Result<Option<Self>> {
+        let Some(lock) = Lock::take_existing(&dirs.lock())? else {
+            return Ok(None);
+        };
+        let engine = Self::locked(dirs, lock)?;
+        engine.recover()?;
+        engine.tidy()?;
+        Ok(Some(engine))
+    }
+
+    fn locked(dirs: &Dirs, lock: Lock) -> Result<Self> {
         let store = Store::open(&dirs.state)?;
         let data_plane = DataPlane::at(&dirs.bpffs);
         let engine = Self { dirs: dirs.clone(), store, data_plane, netlink: OnceCell::new(), _lock: lock };

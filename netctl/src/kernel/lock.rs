@@ -22,13 +22,20 @@ impl Lock {
     /// Takes the lock, waiting up to 30 s for whoever holds it. Nothing where that one has removed the file meanwhile, with
     /// all that the lock was for.
     pub fn take(path: &Path) -> Result<Option<Self>> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(KernelError::file("open the lock", path))?;
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+        Self::wait(file.map_err(KernelError::file("open the lock", path))?, path)
+    }
+
+    /// The same, where there is one.
+    pub fn take_existing(path: &Path) -> Result<Option<Self>> {
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => Self::wait(file, path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(KernelError::file("open the lock", path)(error)),
+        }
+    }
+
+    fn wait(file: File, path: &Path) -> Result<Option<Self>> {
         let mut lock = Self { file };
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_micros(200);

@@ -80,6 +80,7 @@ async fn reside(dirs: &Dirs, netns: Netns, automatic: bool, plugin: Option<Plugi
         names,
         version: 0,
         listening: HashMap::new(),
+        is_over: false,
     };
     resident.sync().await?;
     let _ = fs::remove_file(dirs.serve_socket());
@@ -97,7 +98,7 @@ async fn reside(dirs: &Dirs, netns: Netns, automatic: bool, plugin: Option<Plugi
     }
     let mut tick = tokio::time::interval(TICK);
     let mut is_soon = false;
-    loop {
+    while !resident.is_over {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
@@ -116,6 +117,7 @@ async fn reside(dirs: &Dirs, netns: Netns, automatic: bool, plugin: Option<Plugi
             _ = &mut end => return Ok(()),
         }
     }
+    Ok(())
 }
 
 /// Waits for the word to end, and then for the answers to calls that have begun. Names are answered meanwhile.
@@ -140,6 +142,8 @@ struct Resident {
     /// The state's version when all of it was read last.
     version: i64,
     listening: HashMap<u32, Vec<std::net::IpAddr>>,
+    /// Whether the engine has gone with its last container.
+    is_over: bool,
 }
 
 impl Resident {
@@ -255,19 +259,24 @@ impl Resident {
     async fn look_around(&mut self) {
         let dirs = self.dirs.clone();
         let work = move || {
-            if !dirs.lock().exists() {
-                // It has retired: we are told to end.
-                return Ok(());
-            }
-            let engine = Engine::open(&dirs)?;
+            let Some(engine) = Engine::open_existing(&dirs)? else {
+                return Ok(true);
+            };
             if engine.retire_if_deserted()? {
-                return Ok(());
+                return Ok(true);
             }
             // One that was taken down while this waited for the lock stays down.
-            if engine.data_plane_status()?.0 { engine.refresh_data_plane() } else { Ok(()) }
+            if engine.data_plane_status()?.0 {
+                engine.refresh_data_plane()?;
+            }
+            Ok(false)
         };
-        if let Err(error) = blocking(work).await {
-            tracing::warn!("{error}");
+        match blocking(work).await {
+            Ok(is_over) => self.is_over = is_over,
+            Err(error) => tracing::warn!("{error}"),
+        }
+        if self.is_over {
+            return;
         }
         if let Err(error) = self.sync().await {
             tracing::warn!("{error}");

@@ -4,8 +4,8 @@ use std::{fs, time::SystemTime};
 
 use super::wire::Version;
 
-/// Debian 12's, whose words and JSON these are; what later ones have added is understood as well.
-pub const SPOKEN: &str = "1.4.0";
+/// The latest whose words and JSON are understood; those of Debian 12's, 1.4, are as well.
+pub const SPOKEN: &str = "2.0.0";
 
 /// The version, as JSON. The time is that of this very program's file.
 pub fn version() -> String {

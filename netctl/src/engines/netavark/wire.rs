@@ -12,6 +12,7 @@ pub struct NetworkOptions {
     pub container_id: String,
     pub container_name: String,
     pub container_hostname: Option<String>,
+    #[serde(deserialize_with = "named_or_listed")]
     pub networks: Named<PerNetworkOptions>,
     pub network_info: Named<Network>,
     pub port_mappings: Option<Vec<PortMapping>>,
@@ -144,6 +145,40 @@ impl<T> Named<T> {
     }
 }
 
+/// A container's places: by name, or since netavark 2 in a list, each with its name.
+fn named_or_listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Named<PerNetworkOptions>, D::Error> {
+    #[derive(Deserialize)]
+    struct Listed {
+        name: String,
+        #[serde(flatten)]
+        place: PerNetworkOptions,
+    }
+
+    struct Either;
+
+    impl<'de> de::Visitor<'de> for Either {
+        type Value = Named<PerNetworkOptions>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a map")
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            Visitor(PhantomData).visit_map(map)
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(Listed { name, place }) = list.next_element()? {
+                all.push((name, place));
+            }
+            Ok(Named(all))
+        }
+    }
+
+    deserializer.deserialize_any(Either)
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Visitor(PhantomData))
@@ -181,6 +216,27 @@ mod tests {
         assert_eq!(named.0, [("b".to_owned(), 3), ("a".to_owned(), 2)]);
         let error = serde_json::from_str::<Named<u8>>("[]").unwrap_err();
         assert_eq!(error.to_string(), "invalid type: sequence, expected a map at line 1 column 0");
+    }
+
+    #[test]
+    fn places_are_named_or_listed() {
+        let read = |places: &str| {
+            let text = format!(
+                r#"{{"container_id": "1", "container_name": "c", "network_info": {{}}, "networks": {places}}}"#
+            );
+            serde_json::from_str::<NetworkOptions>(&text).map(|options| {
+                let places = options.networks.0.into_iter();
+                places.map(|(name, place)| (name, place.interface_name, place.static_ips)).collect::<Vec<_>>()
+            })
+        };
+        let address = || Some(vec!["10.89.2.2".parse().unwrap()]);
+        let expected = [("t2".to_owned(), "eth0".to_owned(), address()), ("t1".to_owned(), "eth1".to_owned(), None)];
+        let named =
+            r#"{"t2": {"interface_name": "eth0", "static_ips": ["10.89.2.2"]}, "t1": {"interface_name": "eth1"}}"#;
+        assert_eq!(read(named).unwrap(), expected);
+        let listed = r#"[{"name": "t2", "static_ips": ["10.89.2.2"], "interface_name": "eth0"}, {"name": "t1", "interface_name": "eth1"}]"#;
+        assert_eq!(read(listed).unwrap(), expected);
+        assert!(read("7").unwrap_err().to_string().contains("expected a map"));
     }
 
     #[test]

@@ -289,7 +289,7 @@ fn a_host_that_is_not_the_machines_first_has_an_engine_of_its_own_until_its_last
         let held = format!("/proc/{}/ns/net", holder.id());
         let made = within(&[&link, "setup", &held], &options)?;
         ensure!(made.code == 0, "{path}: {made:?}");
-        ensure!(left()?.stdout.contains("/var/lib/netctl-netns-"), "{:?}", left()?);
+        ensure!(left()?.stdout.contains("/run/netctl-netns-"), "{:?}", left()?);
         host.host.sh("ping -c 1 -W 5 10.89.0.2")?;
         let gone = within(&[&link, "teardown", &held], &options)?;
         ensure!(gone.code == 0 && is_gone()?, "{gone:?} {:?}", left()?);
