@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use netctl_tests::harness::{CLIENT4, Host, Namespace, Upstream};
 use serde_json::json;
 
-use super::scene::{Netavark, ask, container, with};
+use super::scene::{Netavark, ask, container, network, with};
 
 #[test]
 fn names_and_aliases_are_asked_at_the_gateway() -> Result<()> {
@@ -35,7 +35,18 @@ fn a_network_without_names_has_nobody_to_ask() -> Result<()> {
     let (search, servers) = (&status["n1"]["dns_search_domains"], &status["n1"]["dns_server_ips"]);
     ensure!(search == &json!([]) && servers == &json!([]), "{status}");
     ensure!(host.processes()?.is_empty(), "no resolver is needed");
-    ensure!(ask(&netns, "10.89.0.1", "c0", "A")?.is_empty());
+    // Nor is the one that others need to be asked here.
+    let others = Namespace::new("others")?;
+    let named = with(container(1), "/network_info/n1", network("n1", 2, "10.90.0.0/24", "10.90.0.1"));
+    let named = with(named, "/networks/n1/static_ips", json!(["10.90.0.2"]));
+    netavark.setup(&others, &named)?;
+    ensure!(ask(&others, "10.90.0.1", "c1", "A")? == "10.90.0.2");
+    let _outside = Upstream::new(&host.client, CLIENT4, &["outside.example=203.0.113.7"])?;
+    ensure!(ask(&others, "10.90.0.1", "outside.example", "A")? == "203.0.113.7");
+    for name in ["c0", "outside.example"] {
+        ensure!(ask(&netns, "10.89.0.1", name, "A")?.is_empty(), "{name}");
+    }
+    netavark.teardown(&others, &named)?;
     netavark.teardown(&netns, &silent)?;
     host.finish()
 }

@@ -1,7 +1,9 @@
 //! Podman's own commands on netctl: networks, names, ports, and what changes while a container runs.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
-use netctl_tests::harness::{HOST4, Host, Podman};
+use netctl_tests::harness::{CLIENT4, Child, HOST4, Host, Podman, wait};
 
 use super::scene::fetch;
 
@@ -106,6 +108,57 @@ fn addresses_and_macs_are_those_that_are_asked_for() -> Result<()> {
     );
     let taken = podman.podman(&["run", "--rm", "--network", "n1:ip=10.91.0.77", "busybox", "true"])?;
     ensure!(taken.code != 0, "{taken:?}");
+    podman.finish(&mut host)?;
+    host.finish()
+}
+
+/// Answers every datagram on port 53 with the asker's address.
+const ECHO: &str = "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 53)); print('ready', flush=True)
+while True:
+    data, asker = s.recvfrom(999); s.sendto(asker[0].encode(), asker)";
+
+/// Sends a datagram to an address and prints who answers what.
+const ASK: &str = "
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5); s.sendto(b'x', (sys.argv[1], 5353))
+answer, (address, port) = s.recvfrom(999); print(answer.decode(), address, port)";
+
+#[test]
+fn ports_that_conmon_has_bound_lead_to_the_container_all_the_same() -> Result<()> {
+    let mut host = Host::new()?;
+    let podman = Podman::new(&mut host)?;
+    podman.ok(&["network", "create", "n1"])?;
+    podman.run(&["--name", "web", "--network", "n1", "-p", "8080:80", "-p", "5353:53/udp"], &SERVER)?;
+    let bound = host.host.sh("ss -Hlntup 'sport = 8080 or sport = 5353'")?;
+    ensure!(bound.matches("conmon").count() == 2, "{bound}");
+    let pid = podman.field("web", "{{.State.Pid}}")?;
+    let inside = |program: &str| {
+        let mut command = podman.within("nsenter");
+        command.args(["--net", "--target", &pid, program]);
+        command
+    };
+    let echo = Child::spawn(inside("python3").args(["-c", ECHO]))?;
+    wait::until(Duration::from_secs(10), "the server", || Ok(echo.stdout()?.contains("ready")))?;
+    // Whom the server saw, and who answered.
+    for (from, address, seen) in [
+        (&host.client, HOST4, CLIENT4),
+        (&host.host, HOST4, "10.89.0.1"),
+        (&host.host, "127.0.0.1", "10.89.0.1"),
+        (&host.host, "10.89.0.1", "10.89.0.1"),
+    ] {
+        let answer = from.command("python3")?.args(["-c", ASK, address]).output()?;
+        let answer = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+        ensure!(answer == format!("{seen} {address} 5353"), "{address}: {answer}");
+    }
+    // And the container reaches itself.
+    for address in [HOST4, "10.89.0.1"] {
+        let page = inside("curl").args(["-s", "-m", "5", &format!("http://{address}:8080/")]).output()?;
+        ensure!(page.stdout == b"hello from a container\n", "{address}: {page:?}");
+    }
+    is_served(&host, 8080)?;
+    drop(echo);
     podman.finish(&mut host)?;
     host.finish()
 }
