@@ -25,23 +25,24 @@ pub fn host_local(call: &Call) -> Result<Option<AddedResult>> {
         Command::Add => add(call, &config).map(Some),
         Command::Status => RangeSet::all(&sets(call, &config)).map(|_| None).map_err(Error::Ranges),
         Command::Version => Ok(None),
-        command => {
-            let reservations = Reservations::open(config.directory.as_deref(), &call.name)?;
-            match command {
-                Command::Check if reservations.of(&holder(call))?.is_empty() => {
-                    Err(RangeError::NotReserved(call.environment.container.clone()).into())
-                }
-                Command::Del => {
-                    reservations
-                        .of(&holder(call))?
-                        .into_iter()
-                        .try_for_each(|address| reservations.release(address))?;
-                    Ok(None)
-                }
-                Command::Gc => release_unknown(call, &reservations).map(|()| None),
-                _ => Ok(None),
-            }
+        command => give_back(call, &config, command).map(|()| None),
+    }
+}
+
+/// All but ADD: where nothing was ever reserved, nothing is made.
+fn give_back(call: &Call, config: &HostLocalConfig, command: Command) -> Result<()> {
+    let known = Reservations::known(config.directory.as_deref(), &call.name)?;
+    let own = match &known {
+        Some(reservations) => reservations.of(&holder(call))?,
+        None => Vec::new(),
+    };
+    match (command, known) {
+        (Command::Check, _) if own.is_empty() => {
+            Err(RangeError::NotReserved(call.environment.container.clone()).into())
         }
+        (Command::Del, Some(reservations)) => own.into_iter().try_for_each(|address| reservations.release(address)),
+        (Command::Gc, Some(reservations)) => release_unknown(call, &reservations),
+        _ => Ok(()),
     }
 }
 

@@ -33,10 +33,14 @@ pub struct Holder {
 }
 
 impl Reservations {
+    /// Those of a network, if there are any: who only gives back makes no directory.
+    pub fn known(directory: Option<&str>, network: &str) -> Result<Option<Self>> {
+        if place(directory, network).is_dir() { Self::open(directory, network).map(Some) } else { Ok(None) }
+    }
+
     /// Opens those of a network, waiting for whoever has them.
     pub fn open(directory: Option<&str>, network: &str) -> Result<Self> {
-        let base = directory.filter(|text| !text.is_empty()).unwrap_or(DIRECTORY);
-        let directory = Path::new(base).join(network);
+        let directory = place(directory, network);
         fs::create_dir_all(&directory).map_err(failed("make", &directory))?;
         let path = directory.join("lock");
         let lock =
@@ -105,6 +109,10 @@ impl Reservations {
     }
 }
 
+fn place(directory: Option<&str>, network: &str) -> PathBuf {
+    Path::new(directory.filter(|text| !text.is_empty()).unwrap_or(DIRECTORY)).join(network)
+}
+
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |source| Error::File { action, path, source }
@@ -118,6 +126,7 @@ mod tests {
     fn an_address_is_held_in_the_stock_plugins_format_until_it_is_given_back() {
         let directory = tempfile::tempdir().unwrap();
         let base = directory.path().to_str();
+        assert!(Reservations::known(base, "net").unwrap().is_none() && !directory.path().join("net").exists());
         let address: IpAddr = "10.1.0.2".parse().unwrap();
         let holder = Holder { container: "a".to_owned(), interface: "eth0".to_owned() };
         {
