@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -12,14 +11,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{Child, Enclosure, Ended, Host, cni, wait};
+use super::{Child, Enclosure, Ended, Host, cni, image, wait};
 
 const DEADLINE: Duration = Duration::from_secs(40);
 const DAEMON: &str = "/usr/bin/containerd";
 const CLIENT: &str = "/usr/bin/ctr";
-
-/// What busybox is called in a container's root.
-const APPLETS: [&str; 9] = ["sh", "sleep", "ip", "ping", "nslookup", "wget", "httpd", "cat", "ls"];
 
 /// No part of it that would look at the machine's own disks or speak for Kubernetes.
 const SETTINGS: &str = r#"
@@ -53,7 +49,7 @@ impl Containerd {
         }
         host.enclose(Some(&enclosure));
         let here = enclosure.directory().to_owned();
-        root(&here.join("fs"))?;
+        image::furnish(&here.join("fs"))?;
         cni::install(&here.join("plugins"))?;
         fs::write(here.join("list"), list.to_string())?;
         fs::write(here.join("config.toml"), SETTINGS.replace("HERE", &here.to_string_lossy()))?;
@@ -144,16 +140,4 @@ impl Containerd {
     pub fn finish(self, host: &mut Host) {
         host.enclose(None);
     }
-}
-
-fn root(directory: &Path) -> Result<()> {
-    for name in ["bin", "etc", "proc", "sys", "dev", "tmp", "www"] {
-        fs::create_dir_all(directory.join(name))?;
-    }
-    fs::copy("/bin/busybox", directory.join("bin/busybox")).context("apt-get install busybox-static")?;
-    for applet in APPLETS {
-        symlink("busybox", directory.join("bin").join(applet))?;
-    }
-    fs::write(directory.join("www/index.html"), "hello from a container\n")?;
-    Ok(())
 }

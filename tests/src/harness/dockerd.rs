@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
     rc::Rc,
@@ -19,6 +18,7 @@ use nix::{
 use super::{
     Child, Enclosure, Ended, Host,
     enclosure::{child_of, remove_groups},
+    image::{self, IMAGE},
     wait,
 };
 
@@ -29,13 +29,6 @@ const DEADLINE: Duration = Duration::from_secs(40);
 const CLIENT: &str = "/usr/bin/docker";
 const DAEMON: &str = "/usr/sbin/dockerd";
 const COMPOSE: &str = "/usr/bin/docker-compose";
-
-/// The image that containers are made of.
-pub const IMAGE: &str = "busybox";
-
-/// What busybox is called in it.
-const APPLETS: [&str; 12] =
-    ["sh", "sleep", "nc", "ip", "ping", "wget", "nslookup", "cat", "httpd", "true", "ls", "udhcpc"];
 
 /// Where dockerd finds its plugin, inside the enclosure.
 pub const PLUGIN: &str = "/run/docker/plugins/netctl.sock";
@@ -244,18 +237,7 @@ impl Docker {
     }
 
     fn import_image(&self) -> Result<()> {
-        let root = self.enclosure.directory().join("image");
-        for directory in ["bin", "tmp", "www"] {
-            fs::create_dir_all(root.join(directory))?;
-        }
-        fs::copy("/bin/busybox", root.join("bin/busybox")).context("apt-get install busybox-static")?;
-        for applet in APPLETS {
-            symlink("busybox", root.join("bin").join(applet))?;
-        }
-        fs::write(root.join("www/index.html"), "hello from a container\n")?;
-        let archive = self.enclosure.directory().join("image.tar");
-        let tar = Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&archive).arg(".").status()?;
-        ensure!(tar.success(), "tar: {tar}");
+        let archive = image::archive(self.enclosure.directory())?;
         self.ok(&["import", &archive.to_string_lossy(), IMAGE]).map(drop)
     }
 

@@ -6,6 +6,7 @@ pub mod containerd;
 pub mod dockerd;
 pub mod enclosure;
 pub mod host;
+pub mod image;
 pub mod machine;
 pub mod namespace;
 pub mod own_run;

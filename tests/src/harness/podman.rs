@@ -16,7 +16,12 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Enclosure, Ended, Host, cni, enclosure::remove_groups, program, wait};
+use super::{
+    Enclosure, Ended, Host, cni,
+    enclosure::remove_groups,
+    image::{self, IMAGE},
+    program, wait,
+};
 
 const DEADLINE: Duration = Duration::from_secs(40);
 
@@ -25,13 +30,6 @@ const PODMAN: &str = "/usr/bin/podman";
 
 /// Debian's network back end.
 pub const STOCK: &str = "/usr/lib/podman/netavark";
-
-/// The image that containers are made of.
-pub const IMAGE: &str = "busybox";
-
-/// What busybox is called in it.
-const APPLETS: [&str; 12] =
-    ["sh", "sleep", "nc", "ip", "ping", "wget", "nslookup", "cat", "httpd", "true", "ls", "hostname"];
 
 /// Podman's settings: no journal, no systemd, runc as it is packaged, limits that nobody need be allowed to raise.
 const SETTINGS: &str = r#"
@@ -214,18 +212,7 @@ impl Podman {
     }
 
     fn import_image(&self) -> Result<()> {
-        let root = self.directory().join("image");
-        for directory in ["bin", "etc", "proc", "sys", "dev", "tmp", "www"] {
-            fs::create_dir_all(root.join(directory))?;
-        }
-        fs::copy("/bin/busybox", root.join("bin/busybox")).context("apt-get install busybox-static")?;
-        for applet in APPLETS {
-            symlink("busybox", root.join("bin").join(applet))?;
-        }
-        fs::write(root.join("www/index.html"), "hello from a container\n")?;
-        let archive = self.directory().join("image.tar");
-        let tar = Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&archive).arg(".").status()?;
-        ensure!(tar.success(), "tar: {tar}");
+        let archive = image::archive(&self.directory())?;
         self.ok(&["import", &archive.to_string_lossy(), IMAGE]).map(drop)
     }
 
