@@ -91,7 +91,7 @@ impl Podman {
         for directory in ["helpers", "networks", "root", "run", "tmp"] {
             fs::create_dir_all(here.join(directory))?;
         }
-        symlink(program()?, here.join("helpers/netavark"))?;
+        write_helper(host, &here)?;
         cni::install(&here.join("plugins"))?;
         let settings = SETTINGS.replace("HERE", &here.to_string_lossy()).replace("BACKEND", backend);
         fs::write(here.join("containers.conf"), settings)?;
@@ -222,9 +222,10 @@ impl Podman {
     /// When Podman cannot.
     pub fn finish(self, host: &mut Host) -> Result<()> {
         self.ok(&["pod", "rm", "-fa", "-t", "0"])?;
-        self.ok(&["rm", "-fa", "-t", "0"])?;
+        let removed = self.podman(&["rm", "-fa", "-t", "0"])?;
+        ensure!(removed.code == 0, "{removed:?}");
         let left = host.ok(&["ps", "-a", "--format", "{{.Engine}}"])?;
-        ensure!(!left.contains("podman"), "Podman's containers are left: {left}");
+        ensure!(!left.contains("podman"), "Podman's containers are left: {left} {removed:?}");
         let networks = host.ok(&["network", "ls", "--format", "{{.Name}}"])?;
         let own = networks.lines().filter(|name| name.starts_with("podman"));
         ensure!(own.count() == 0, "Podman's networks are left: {networks}");
@@ -237,6 +238,18 @@ fn enclosed(host: &mut Host) -> Result<Rc<Enclosure>> {
     let enclosure = Rc::new(Enclosure::new(&host.host)?);
     host.enclose(Some(&enclosure));
     Ok(enclosure)
+}
+
+/// Podman's conmon has it cleaned up without the environment of whoever began the container: what names netctl's directories
+/// has to be in the helper itself.
+fn write_helper(host: &Host, here: &Path) -> Result<()> {
+    fs::create_dir_all(here.join("named"))?;
+    symlink(program()?, here.join("named/netavark"))?;
+    let variables = host.environment().map(|(name, value)| format!("export {name}='{}'\n", value.display()));
+    let helper = here.join("helpers/netavark");
+    let call = format!("exec {} \"$@\"\n", here.join("named/netavark").display());
+    fs::write(&helper, format!("#!/bin/sh\n{}{call}", variables.concat()))?;
+    Ok(fs::set_permissions(&helper, Permissions::from_mode(0o755))?)
 }
 
 impl Drop for Podman {
