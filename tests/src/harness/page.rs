@@ -1,6 +1,10 @@
 //! Pages whose commands a test runs: the commands of their blocks, and whether what these print is what the page says. `…` stands
 //! for what differs.
 
+use std::process::Output;
+
+use anyhow::{Result, ensure};
+
 /// What stands for anything, within a line, or for any lines where it is all of one.
 const ANYTHING: &str = "…";
 
@@ -15,6 +19,28 @@ pub struct Step<'a> {
     pub command: &'a str,
     /// What it prints.
     pub output: Vec<&'a str>,
+}
+
+impl Step<'_> {
+    /// Whether the command printed what the page says.
+    ///
+    /// # Errors
+    ///
+    /// It did not; the sentence has the place on the page, both texts, and how the shell ended.
+    pub fn check(&self, page: &str, output: &Output) -> Result<()> {
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let lines: Vec<_> = printed.lines().collect();
+        ensure!(
+            matches(&self.output, &lines),
+            "{page}:{}: $ {}\nshould print\n{}\nand prints\n{printed}\nwith {}, and beside it {:?}",
+            self.line,
+            self.command,
+            self.output.join("\n"),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
 }
 
 /// The commands of a page, in their order.
@@ -40,8 +66,7 @@ pub fn steps(page: &str) -> Vec<Step<'_>> {
 }
 
 /// Whether the lines are as the page says.
-#[must_use]
-pub fn matches(said: &[&str], printed: &[&str]) -> bool {
+fn matches(said: &[&str], printed: &[&str]) -> bool {
     match said.split_first() {
         None => printed.is_empty(),
         Some((&ANYTHING, rest)) => {

@@ -1,11 +1,11 @@
 //! docs/tour.md, run: each command of each block in its order, and what it prints beside what the page says.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
 use anyhow::{Context, Result, ensure};
 use netctl_tests::harness::{
     CLIENT4, Host, OwnRun, Upstream,
-    page::{Step, matches, steps},
+    page::{Step, steps},
 };
 
 const PAGE: &str = include_str!("../../../docs/tour.md");
@@ -22,12 +22,11 @@ fn program(host: &Host) -> Result<tempfile::TempDir> {
     Ok(directory)
 }
 
-fn run(host: &Host, own: &OwnRun, programs: &Path, step: &Step<'_>) -> Result<String> {
+fn run(host: &Host, own: &OwnRun, programs: &Path, step: &Step<'_>) -> Result<Output> {
     let namespace = if step.outside { &host.client } else { &host.host };
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").context("a PATH")?);
     let script = format!("exec 2>&1; {}", step.command);
-    let output = own.command(namespace, "sh")?.args(["-c", &script]).env("PATH", path).output()?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(own.command(namespace, "sh")?.args(["-c", &script]).env("PATH", path).output()?)
 }
 
 #[test]
@@ -38,15 +37,7 @@ fn the_tour_is_as_it_says() -> Result<()> {
     let steps = steps(PAGE);
     ensure!(steps.len() > 50, "{} commands are no tour", steps.len());
     for step in &steps {
-        let printed = run(&host, &own, programs.path(), step)?;
-        let lines: Vec<_> = printed.lines().collect();
-        ensure!(
-            matches(&step.output, &lines),
-            "docs/tour.md:{}: $ {}\nshould print\n{}\nand prints\n{printed}",
-            step.line,
-            step.command,
-            step.output.join("\n")
-        );
+        step.check("docs/tour.md", &run(&host, &own, programs.path(), step)?)?;
     }
     ensure!(!Path::new("/etc/netns/guest").exists(), "its files are left");
     host.finish()

@@ -3,10 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use netctl_tests::harness::{
-    Containerd, Host,
-    page::{matches, steps},
-};
+use netctl_tests::harness::{Containerd, Host, page::steps};
 use serde_json::json;
 
 const PAGE: &str = include_str!("../../../../docs/engines/cni.md");
@@ -46,15 +43,7 @@ fn the_page_of_cni_is_as_it_says() -> Result<()> {
     for step in &steps {
         let script = format!("exec 2>&1; {}", step.command);
         let output = containerd.within("sh").args(["-c", &script]).output()?;
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        let lines: Vec<_> = printed.lines().collect();
-        ensure!(
-            matches(&step.output, &lines),
-            "docs/engines/cni.md:{}: $ {}\nshould print\n{}\nand prints\n{printed}",
-            step.line,
-            step.command,
-            step.output.join("\n")
-        );
+        step.check("docs/engines/cni.md", &output)?;
     }
     containerd.finish(&mut host);
     if !had_group {

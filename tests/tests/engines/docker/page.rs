@@ -41,15 +41,7 @@ fn the_page_of_docker_is_as_it_says() -> Result<()> {
         let output = command.args(["-c", &line]).env("PATH", &path).output()?;
         let stray = String::from_utf8_lossy(&output.stderr);
         ensure!(stray.is_empty(), "$ {}: {stray}", step.command);
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        let lines: Vec<_> = printed.lines().collect();
-        ensure!(
-            page::matches(&step.output, &lines),
-            "docs/engines/docker.md:{}: $ {}\nshould print\n{}\nand prints\n{printed}",
-            step.line,
-            step.command,
-            step.output.join("\n")
-        );
+        step.check("docs/engines/docker.md", &output)?;
     }
     host.ok(&["rm", "-f", "ours"])?;
     docker.finish(&mut host)?;
