@@ -66,6 +66,8 @@ pub static NETWORK_SOURCES: HashMap<u32, SourceAddress> = HashMap::pinned(SUBNET
 #[map]
 pub static ERRORS_TOLD: Array<LongWord> = Array::pinned(ENDPOINTS_MAX, 0);
 #[map]
+pub static QUESTIONS: Array<LongWord> = Array::pinned(ENDPOINTS_MAX, 0);
+#[map]
 pub static FLOW_COUNTS: Array<LongWord> = Array::pinned(ENDPOINTS_MAX, 0);
 #[map]
 pub static FLOW_HANDS: Array<LongWord> = Array::pinned(2, 0);

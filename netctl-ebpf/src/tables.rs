@@ -25,7 +25,8 @@ use crate::{
     family_maps::FamilyMaps,
     hints,
     maps::{
-        ENDPOINTS, ERRORS_TOLD, FLOW_COUNTS, FLOW_HANDS, FRAGMENT_HANDS, HAIRPINS, MEMBERS, NETWORK_SOURCES, SETTINGS,
+        ENDPOINTS, ERRORS_TOLD, FLOW_COUNTS, FLOW_HANDS, FRAGMENT_HANDS, HAIRPINS, MEMBERS, NETWORK_SOURCES, QUESTIONS,
+        SETTINGS,
     },
 };
 
@@ -97,6 +98,11 @@ impl<F: FamilyMaps, const HINTED: bool> Tables<F> for Maps<'_, F, HINTED> {
     #[inline(always)]
     fn errors_told(&self, slot: u32) -> Option<&LongWord> {
         ERRORS_TOLD.get(slot)
+    }
+
+    #[inline(always)]
+    fn questions(&self, slot: u32) -> Option<&LongWord> {
+        QUESTIONS.get(slot)
     }
 
     #[inline(always)]
@@ -236,9 +242,13 @@ impl<F: FamilyMaps, const HINTED: bool> Tables<F> for Maps<'_, F, HINTED> {
 
     #[inline(always)]
     fn now(&self) -> u32 {
+        (Tables::<F>::tick(self) / 1_000_000_000) as u32 + 1
+    }
+
+    #[inline(always)]
+    fn tick(&self) -> u64 {
         // SAFETY: the helper takes nothing.
-        let nanoseconds = unsafe { bpf_ktime_get_coarse_ns() };
-        (nanoseconds / 1_000_000_000) as u32 + 1
+        unsafe { bpf_ktime_get_coarse_ns() }
     }
 }
 

@@ -143,6 +143,8 @@ pub const DIRECT_PORTS6: &str = "DIRECT_PORTS6";
 pub const NETWORK_SOURCES: &str = "NETWORK_SOURCES";
 /// Slot to the second and the number of ICMP errors that its tenant was told in it.
 pub const ERRORS_TOLD: &str = "ERRORS_TOLD";
+/// Slot to the nanosecond at which all that its tenant has asked the resolver would have been asked at the rate that is allowed.
+pub const QUESTIONS: &str = "QUESTIONS";
 /// The programs that are reached by tail calls.
 pub const STAGES: &str = "STAGES";
 /// Rule and prefix of source addresses to 1.
@@ -164,7 +166,7 @@ pub const FLOW_HINTS6: &str = "FLOW_HINTS6";
 pub const HAIRPINS: &str = "HAIRPINS";
 
 /// Every map, in the order of creation.
-pub const ALL: [&str; 41] = [
+pub const ALL: [&str; 42] = [
     SETTINGS,
     ENDPOINTS,
     INTERFACES,
@@ -197,6 +199,7 @@ pub const ALL: [&str; 41] = [
     DIRECT_PORTS6,
     NETWORK_SOURCES,
     ERRORS_TOLD,
+    QUESTIONS,
     STAGES,
     ALLOWED4,
     ALLOWED6,

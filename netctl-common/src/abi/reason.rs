@@ -138,6 +138,8 @@ reasons! {
     NotConfigured = 94, "not_configured", Dropped;
     /// To a published port that is only for other source addresses.
     SourceNotAllowed = 95, "source_not_allowed", Dropped;
+    /// More questions to the resolver than one endpoint may ask.
+    ResolverFlood = 96, "resolver_flood", Dropped;
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub fn container_egress<F: Family, P: Packet, T: Tables<F>>(
         return Verdict::drop(Reason::NotConfigured);
     };
     if resolver::is_asked::<F>(endpoint, parsed) {
-        return resolver::ask(tables, settings, endpoint);
+        return resolver::ask(packet, tables, settings, sender, parsed);
     }
     if icmp_error::is_error::<F>(parsed) {
         return Verdict::stage(action::ERROR);

@@ -85,6 +85,8 @@ pub trait Tables<F: Family> {
     fn network_source(&self, network: u32) -> Option<F::Address>;
     /// The second in which the slot was last told of errors (upper half), and of how many.
     fn errors_told(&self, slot: u32) -> Option<&LongWord>;
+    /// When all that the slot has asked the resolver would have been asked at the rate that is allowed, as [`Tables::tick`].
+    fn questions(&self, slot: u32) -> Option<&LongWord>;
 
     /// What a tuple leads to.
     fn flow_reference(&self, key: &FlowKey<F::Address>) -> Option<FlowReference>;
@@ -132,4 +134,6 @@ pub trait Tables<F: Family> {
     fn random(&self) -> u32;
     /// The monotonic clock in seconds; never 0.
     fn now(&self) -> u32;
+    /// The monotonic clock in nanoseconds, as the kernel's timer set it last: some milliseconds ago, at most.
+    fn tick(&self) -> u64;
 }

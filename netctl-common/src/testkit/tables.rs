@@ -25,6 +25,8 @@ pub struct Shared {
     pub hairpins: Vec<Word>,
     /// When each slot was told of errors, and how many.
     pub errors_told: Vec<LongWord>,
+    /// Slot to when its questions are due.
+    pub questions: Vec<LongWord>,
 }
 
 /// The tables of one family.
@@ -120,9 +122,9 @@ impl Shared {
     /// Long after boot, with no flows.
     pub fn new() -> Rc<Self> {
         let sixteen = || (0..16).map(|_| LongWord::default()).collect();
-        let (counts, errors_told) = (sixteen(), sixteen());
+        let (counts, errors_told, questions) = (sixteen(), sixteen(), sixteen());
         let hairpins = (0..16).map(|_| Word::default()).collect();
-        Rc::new(Self { clock: Cell::new(1_000_000), random: Cell::new(7), counts, hairpins, errors_told })
+        Rc::new(Self { clock: Cell::new(1_000_000), random: Cell::new(7), counts, hairpins, errors_told, questions })
     }
 }
 
@@ -167,6 +169,10 @@ impl<F: TestFamily> Tables<F> for MemoryTables<F> {
 
     fn errors_told(&self, slot: u32) -> Option<&LongWord> {
         self.shared.errors_told.get(slot as usize)
+    }
+
+    fn questions(&self, slot: u32) -> Option<&LongWord> {
+        self.shared.questions.get(slot as usize)
     }
 
     fn flow_reference(&self, key: &FlowKey<F::Address>) -> Option<FlowReference> {
@@ -296,6 +302,10 @@ impl<F: TestFamily> Tables<F> for MemoryTables<F> {
 
     fn now(&self) -> u32 {
         self.shared.clock.get()
+    }
+
+    fn tick(&self) -> u64 {
+        u64::from(self.shared.clock.get()) * 1_000_000_000
     }
 }
 

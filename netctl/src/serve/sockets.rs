@@ -22,6 +22,9 @@ use crate::{
 const DOMAIN: u16 = 53;
 /// Sockets of each kind at an address: a power of two.
 const SPREAD: u32 = 16;
+/// Bytes that questions may wait in at each socket; the kernel doubles it. What one container may ask at once leaves room for
+/// the questions of others.
+const ROOM: usize = 2 << 20;
 
 /// Sockets for one network.
 pub struct Listening {
@@ -63,6 +66,9 @@ fn one_of_many(address: IpAddr, kind: SockType) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let made = socket(family, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
     setsockopt(&made, sockopt::ReusePort, &true)?;
+    if kind == SockType::Datagram {
+        setsockopt(&made, sockopt::RcvBufForce, &ROOM)?;
+    }
     setsockopt(&made, sockopt::ReuseAddr, &(kind == SockType::Stream))?;
     match address {
         IpAddr::V4(address) => bind(made.as_raw_fd(), &SockaddrIn::from(std::net::SocketAddrV4::new(address, DOMAIN)))?,

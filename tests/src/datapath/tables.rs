@@ -93,11 +93,13 @@ impl Tables {
         self.zero(maps::FLOWS6, [0_u8; size_of::<Flow<Ip6>>()])?;
         let (mut endpoints, mut counts) = (self.array(maps::ENDPOINTS)?, self.array::<u64>(maps::FLOW_COUNTS)?);
         let mut told = self.array::<u64>(maps::ERRORS_TOLD)?;
+        let mut questions = self.array::<u64>(maps::QUESTIONS)?;
         let mut hairpins = self.array::<u32>(maps::HAIRPINS)?;
         for slot in 0..SLOTS {
             endpoints.set(slot, Endpoint::default(), 0)?;
             counts.set(slot, 0, 0)?;
             told.set(slot, 0, 0)?;
+            questions.set(slot, 0, 0)?;
             hairpins.set(slot, 0, 0)?;
         }
         self.clear_counters()

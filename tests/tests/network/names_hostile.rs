@@ -23,6 +23,31 @@ def answer(stream):
     return stream.recv(length, socket.MSG_WAITALL)
 "#;
 
+/// How a connection is begun that nobody goes on with.
+const RAW: &str = r#"
+import subprocess
+sh = lambda command: subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
+own = sh("hostname -I").split()[0]
+sh(f"ping -c 1 -W 5 {server[0]}")
+gateway = bytes.fromhex(sh(f"ip neigh show {server[0]}").split("lladdr ")[1].split()[0].replace(":", ""))
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+# Without its address the kernel does not know of the answers, and so does not undo what was begun.
+sh("ip addr flush dev eth0")
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xffff) + (total >> 16)
+    return struct.pack("!H", ~(total + (total >> 16)) & 0xffff)
+source, target = socket.inet_aton(own), socket.inet_aton(server[0])
+def begin(port):
+    tcp = struct.pack("!HHIIBBHHH", port, 53, port, 0, 0x50, 2, 65535, 0, 0)
+    pseudo = source + target + struct.pack("!BBH", 0, 6, len(tcp))
+    tcp = tcp[:16] + checksum(pseudo + tcp) + tcp[18:]
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), port, 0, 64, 6, 0, source, target)
+    ip = ip[:10] + checksum(ip) + ip[12:]
+    return gateway + s.getsockname()[4] + b"\x08\0" + ip + tcp
+"#;
+
 fn script(host: &Host, container: &str, text: &str) -> Result<Child> {
     let whole = format!("{PRELUDE}{text}");
     Child::spawn(&mut host.command(&["exec", container, "--", "python3", "-c", &whole])?)
@@ -108,35 +133,8 @@ time.sleep(1000)
 fn half_open_connections_delay_nobody() -> Result<()> {
     let host = two_containers()?;
     let address = host.address("bad", "web", "IPAddress")?;
-    let flood = script(
-        &host,
-        "bad",
-        r#"
-import subprocess
-sh = lambda command: subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
-own = sh("hostname -I").split()[0]
-sh(f"ping -c 1 -W 5 {server[0]}")
-gateway = bytes.fromhex(sh(f"ip neigh show {server[0]}").split("lladdr ")[1].split()[0].replace(":", ""))
-s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-s.bind(("eth0", 0))
-# Without its address the kernel does not know of the answers, and so does not undo what was begun.
-sh("ip addr flush dev eth0")
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xffff) + (total >> 16)
-    return struct.pack("!H", ~(total + (total >> 16)) & 0xffff)
-source, target = socket.inet_aton(own), socket.inet_aton(server[0])
-for port in range(10000, 14000):
-    tcp = struct.pack("!HHIIBBHHH", port, 53, port, 0, 0x50, 2, 65535, 0, 0)
-    pseudo = source + target + struct.pack("!BBH", 0, 6, len(tcp))
-    tcp = tcp[:16] + checksum(pseudo + tcp) + tcp[18:]
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), port, 0, 64, 6, 0, source, target)
-    ip = ip[:10] + checksum(ip) + ip[12:]
-    s.send(gateway + s.getsockname()[4] + b"\x08\0" + ip + tcp)
-print("flooded", flush=True)
-time.sleep(1000)
-"#,
-    )?;
+    let begin = "for port in range(10000, 14000): s.send(begin(port))\nprint('flooded', flush=True)\ntime.sleep(1000)";
+    let flood = script(&host, "bad", &format!("{RAW}{begin}"))?;
     wait::until(DEADLINE, "the flood", || {
         ensure!(!flood.stderr()?.contains("Error"), "{}", flood.stderr()?);
         Ok(flood.stdout()?.contains("flooded"))
@@ -219,6 +217,59 @@ fn floods_of_datagrams_and_of_connections_delay_nobody() -> Result<()> {
         }
     }
     host.finish()
+}
+
+/// Containers whose addresses end in the same four bits share the resolver's sockets.
+#[test]
+fn a_flood_is_cut_to_its_share_by_name_and_a_neighbour_at_the_same_sockets_is_answered_at_once() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["network", "create", "--subnet", "10.53.0.0/24", "web"])?;
+    for (name, address) in [("bad", "10.53.0.18"), ("good", "10.53.0.34")] {
+        run(&host, &["--name", name, "--network", "web", "--ip", address], &LASTING)?;
+    }
+    let datagrams = "s = udp(); s.setblocking(False); one = lambda: s.send(question('good'))";
+    // UDP_SEGMENT: the kernel cuts each up into sixty-four.
+    let many = "s = udp(); s.setsockopt(17, 103, 22); one = lambda: s.send(question('good') * 64)";
+    let half_open = format!("{RAW}one = lambda: s.send(begin(int.from_bytes(os.urandom(2)) | 1))");
+    for flood in [datagrams, many, &half_open] {
+        let before = flood_drops(&host)?;
+        let flood = script(
+            &host,
+            "bad",
+            &format!("{flood}\nprint('flooding', flush=True)\nwhile True:\n  try: one()\n  except OSError: pass"),
+        )?;
+        wait::until(DEADLINE, "the flood", || {
+            ensure!(!flood.stderr()?.contains("Error"), "{}", flood.stderr()?);
+            Ok(flood.stdout()?.contains("flooding") && flood_drops(&host)? > before)
+        })?;
+        // A lost question is asked again after five seconds, a lost connection after one. A busy machine may take any program
+        // off its processor for a while, so that a few may be late.
+        done(script(
+            &host,
+            "good",
+            r#"
+def lasted(one):
+    begun = time.monotonic(); one(); return time.monotonic() - begun
+def over_udp():
+    s = udp(); s.send(question("bad")); assert s.recv(512)[3] & 15 == 0
+def over_tcp():
+    s = tcp(); s.send(framed(question("bad"))); assert answer(s)[3] & 15 == 0
+for one in [over_udp, over_tcp]:
+    times = sorted(lasted(one) for _ in range(200))
+    assert times[195] < 0.05 and times[199] < 0.5, (one, times[190:])
+"#,
+        )?)?;
+        ensure!(flood_drops(&host)? > before, "the flood goes on");
+    }
+    host.finish()
+}
+
+/// How many questions of the container `bad` were dropped as too many, and that nothing else was.
+fn flood_drops(host: &Host) -> Result<u64> {
+    let drops = host.json(&["dataplane", "dump", "drops", "--json"])?;
+    let own = drops.as_array().into_iter().flatten().filter(|drop| drop["reason"] == "resolver_flood");
+    ensure!(own.clone().all(|drop| drop["endpoint"] == "bad"), "{drops}");
+    Ok(own.filter_map(|drop| drop["packets"].as_u64()).sum())
 }
 
 #[test]

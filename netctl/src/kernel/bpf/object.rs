@@ -222,7 +222,7 @@ pub(super) fn tell_size(program: &str, info: std::result::Result<ProgramInfo, Pr
 }
 
 /// Name, key size and value size of each map whose layout could change.
-fn layouts() -> [(&'static str, u32, u32); 24] {
+fn layouts() -> [(&'static str, u32, u32); 25] {
     use netctl_common::abi::*;
     fn of<K, V>(name: &'static str) -> (&'static str, u32, u32) {
         (name, size_of::<K>() as u32, size_of::<V>() as u32)
@@ -247,6 +247,7 @@ fn layouts() -> [(&'static str, u32, u32); 24] {
         of::<DirectPort<Ip6>, u32>(maps::DIRECT_PORTS6),
         of::<u32, SourceAddress>(maps::NETWORK_SOURCES),
         of::<u32, u64>(maps::ERRORS_TOLD),
+        of::<u32, u64>(maps::QUESTIONS),
         of::<CounterKey, Counter>(maps::VERDICTS),
         of::<u32, Traffic>(maps::TRAFFIC),
         of::<u32, SourceAddress>(maps::SOURCES),
