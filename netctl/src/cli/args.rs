@@ -67,6 +67,9 @@ pub enum Command {
     /// Show where a container's ports are published
     Port {
         name: String,
+        /// Only where this one is published
+        #[arg(value_name = "PORT[/tcp|udp]")]
+        port: Option<String>,
         #[command(flatten)]
         format: Format,
     },

@@ -60,7 +60,7 @@ fn verb(dirs: &Dirs, command: Command) -> Outcome {
         Command::Ps(arguments) => ps::ps(dirs, &arguments),
         Command::Inspect { format, names } => inspect::inspect(dirs, &names, &format),
         Command::Exec { name, command } => runtime::exec(dirs, &name, &command),
-        Command::Port { name, format } => container::port(dirs, &name, &format),
+        Command::Port { name, port, format } => container::port(dirs, &name, port.as_deref(), &format),
         Command::Logs { follow, name } => logs::logs(dirs, &name, follow),
         Command::Start { names } => container::each(&names, |name| started(runtime::start(dirs, name)?)),
         Command::Stop { time, names } => {

@@ -38,6 +38,8 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
     Ok(json!({
         "Id": container.id,
         "Name": container.name,
+        "Path": command.first().cloned().unwrap_or_default(),
+        "Args": command.get(1..).unwrap_or_default(),
         "Created": container.created,
         "Engine": container.engine,
         "State": {
@@ -63,12 +65,33 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
             "Sysctls": container.sysctls,
         },
         "LogPath": log.map(|path| path.display().to_string()).unwrap_or_default(),
-        "NetworkSettings": {
-            "SandboxKey": sandbox(container),
-            "Ports": ports,
-            "Networks": networks(engine, container, &endpoints)?,
-        },
+        "NetworkSettings": settings(container, ports, networks(engine, container, &endpoints)?),
     }))
+}
+
+/// What Docker says of the default network twice: among the networks, and beside them.
+const BESIDE: [&str; 8] = [
+    "EndpointID",
+    "Gateway",
+    "GlobalIPv6Address",
+    "GlobalIPv6PrefixLen",
+    "IPAddress",
+    "IPPrefixLen",
+    "IPv6Gateway",
+    "MacAddress",
+];
+
+fn settings(container: &Container, ports: Map<String, Value>, networks: Map<String, Value>) -> Map<String, Value> {
+    let mut settings = Map::new();
+    for field in BESIDE {
+        let nothing = if field.ends_with("Len") { json!(0) } else { json!("") };
+        let value = networks.get("bridge").and_then(|bridge| bridge.get(field)).cloned();
+        settings.insert(field.to_owned(), value.unwrap_or(nothing));
+    }
+    settings.insert("SandboxKey".to_owned(), sandbox(container).into());
+    settings.insert("Ports".to_owned(), ports.into());
+    settings.insert("Networks".to_owned(), networks.into());
+    settings
 }
 
 fn sandbox(container: &Container) -> String {
@@ -92,7 +115,7 @@ fn port_map(endpoints: &[Endpoint]) -> Map<String, Value> {
 }
 
 /// By network: what the container has there, and what it asks for where it does not run.
-fn networks(engine: &Engine, container: &Container, endpoints: &[Endpoint]) -> Result<Value> {
+fn networks(engine: &Engine, container: &Container, endpoints: &[Endpoint]) -> Result<Map<String, Value>> {
     let mut map = Map::new();
     for attachment in &container.attachments {
         let endpoint = endpoints.iter().find(|endpoint| endpoint.network == attachment.network);
@@ -104,7 +127,7 @@ fn networks(engine: &Engine, container: &Container, endpoints: &[Endpoint]) -> R
         };
         map.insert(attachment.network_name.clone(), place(container, attachment, network.as_ref(), endpoint));
     }
-    Ok(Value::Object(map))
+    Ok(map)
 }
 
 fn place(
@@ -123,6 +146,7 @@ fn place(
     let has_names = network.is_some_and(Network::has_names);
     let dns_names: Vec<_> = if has_names { names.iter().chain(&attachment.aliases).collect() } else { Vec::new() };
     json!({
+        "IPAMConfig": asked(attachment),
         "NetworkID": attachment.network,
         "EndpointID": endpoint.map(|endpoint| endpoint.id.to_string()).unwrap_or_default(),
         "IPAddress": text(endpoint.and_then(|endpoint| endpoint.address4).map(IpAddr::V4)),
@@ -137,4 +161,12 @@ fn place(
         "Aliases": attachment.aliases,
         "DNSNames": dns_names,
     })
+}
+
+/// The addresses that were asked for; `null` where none was.
+fn asked(attachment: &Attachment) -> Value {
+    let field = |address: &IpAddr| if address.is_ipv4() { "IPv4Address" } else { "IPv6Address" };
+    let asked: Map<_, _> =
+        attachment.addresses.iter().map(|address| (field(address).to_owned(), address.to_string().into())).collect();
+    if asked.is_empty() { Value::Null } else { asked.into() }
 }

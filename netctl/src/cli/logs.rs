@@ -18,7 +18,7 @@ use super::dispatch::Outcome;
 pub fn logs(dirs: &Dirs, name: &str, follow: bool) -> Outcome {
     let container = Engine::open_for(dirs, name)?.container(name)?;
     let Origin::Run { log: Some(path), .. } = &container.origin else {
-        return Err(Error::Unsupported(format!("{name} writes to the terminal it was begun at; reading its log")));
+        return Err(Error::NoLog(name.to_owned()));
     };
     let mut file = File::open(path).map_err(Error::file("open", path))?;
     copy(&mut file, path)?;

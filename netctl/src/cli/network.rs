@@ -20,6 +20,7 @@ pub fn create(dirs: &Dirs, arguments: Create) -> Outcome {
         complaints.take::<()>(Err(Error::Unsupported(format!("the driver {}", arguments.driver))));
     }
     let name = complaints.take(arguments.name.parse().map_err(Error::Name));
+    let labels = complaints.take(options::labels(&arguments.label));
     let (addressing, are_read) = addressing(&arguments, &mut complaints);
     let spec = NetworkSpec {
         addressing,
@@ -28,7 +29,7 @@ pub fn create(dirs: &Dirs, arguments: Create) -> Outcome {
         ipv6: arguments.ipv6,
         respects_host_firewall: arguments.respect_host_firewall,
         options: options::pairs(&arguments.option),
-        labels: options::pairs(&arguments.label),
+        labels: labels.unwrap_or_default(),
         ..NetworkSpec::default()
     };
     let mut errors = spec.errors();

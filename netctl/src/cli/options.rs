@@ -7,7 +7,7 @@ use std::{
 
 use netctl::{
     engine::{Error, NetworkChoice, Result, RunSpec},
-    model::{self, ContainerPort, Dns, EndpointOptions, PortSpec, Sysctls, hostname},
+    model::{self, ChoiceError, ContainerPort, Dns, EndpointOptions, PortSpec, Sysctls, hostname},
 };
 
 use super::args::{Attach, Connection, Run};
@@ -19,6 +19,14 @@ pub fn pairs(items: &[String]) -> BTreeMap<String, String> {
         (key.to_owned(), value.to_owned())
     };
     items.iter().map(split).collect()
+}
+
+/// Labels; one without a name is refused.
+pub fn labels(items: &[String]) -> Result<BTreeMap<String, String>> {
+    match items.iter().find(|item| item.is_empty() || item.starts_with('=')) {
+        Some(nameless) => Err(Error::Label(nameless.clone())),
+        None => Ok(pairs(items)),
+    }
 }
 
 /// What was read, or everything that is wrong with it.
@@ -66,6 +74,7 @@ fn spec(name: Option<&str>, host: Option<&str>, domain: Option<&str>, connection
     let Connection { dns, dns_search, dns_option, add_host, .. } = connection;
     let dns = complaints.take(Dns::parse(dns, dns_search, dns_option, add_host).map_err(Error::Dns));
     let sysctls = complaints.take(Sysctls::parse(&connection.sysctl).map_err(Error::Sysctls));
+    let labels = complaints.take(labels(&connection.label));
     complaints.tell()?;
     let (ports, exposed) = ports.unwrap_or_default();
     Ok(RunSpec {
@@ -75,7 +84,8 @@ fn spec(name: Option<&str>, host: Option<&str>, domain: Option<&str>, connection
         networks: networks.unwrap_or_default(),
         ports,
         exposed,
-        labels: pairs(&connection.label),
+        publishes_all: connection.publish_all,
+        labels: labels.unwrap_or_default(),
         dns: dns.unwrap_or_default(),
         sysctls: sysctls.unwrap_or_default(),
     })
@@ -118,6 +128,7 @@ fn networks(connection: &Connection) -> Result<Vec<NetworkChoice>> {
         choices.push(NetworkChoice { name: "bridge".to_owned(), ..NetworkChoice::default() });
     }
     if let Some(first) = choices.first_mut() {
+        check_said_once(first, connection)?;
         first.addresses.extend(connection.ip.map(IpAddr::V4));
         first.addresses.extend(connection.ip6.map(IpAddr::V6));
         first.aliases.extend(connection.network_alias.iter().cloned());
@@ -126,37 +137,64 @@ fn networks(connection: &Connection) -> Result<Vec<NetworkChoice>> {
     Ok(choices)
 }
 
+/// What the first network's settings say, an option must not say again.
+fn check_said_once(first: &NetworkChoice, connection: &Connection) -> Result<()> {
+    let has = |is_wanted: fn(&IpAddr) -> bool| first.addresses.iter().any(is_wanted);
+    let all = [
+        (connection.ip.is_some() && has(IpAddr::is_ipv4), "ip", "IPv4 address"),
+        (connection.ip6.is_some() && has(IpAddr::is_ipv6), "ip6", "IPv6 address"),
+        (connection.mac_address.is_some() && first.mac.is_some(), "mac-address", "MAC address"),
+        (!connection.network_alias.is_empty() && !first.aliases.is_empty(), "network-alias", "alias"),
+    ];
+    let twice = all.into_iter().filter(|(is_twice, ..)| *is_twice);
+    let twice: Vec<_> = twice.map(|(_, option, setting)| ChoiceError::Twice { option, setting }.into()).collect();
+    if twice.is_empty() { Ok(()) } else { Err(Error::Invalid(twice)) }
+}
+
 /// `NET`, or `name=NET,ip=,ip6=,alias=,mac-address=,gw-priority=,driver-opt=`, with quotes around what holds a comma.
 fn network(text: &str) -> Result<NetworkChoice> {
     if !text.contains('=') {
-        return Ok(NetworkChoice { name: text.to_owned(), ..NetworkChoice::default() });
+        return Ok(NetworkChoice { name: chosen(text)?, ..NetworkChoice::default() });
     }
     let mut complaints = Complaints::default();
     let mut choice = NetworkChoice::default();
     let mut driver_options = Vec::new();
     for item in fields(text) {
         let (key, value) = item.split_once('=').unwrap_or((&item, ""));
-        let invalid = || Error::Unsupported(format!("the network setting {item}"));
-        let address = || Error::Unsupported(format!("the address {item}"));
+        let invalid = |family| ChoiceError::Address { family, text: value.to_owned() }.into();
         match key {
-            "name" => choice.name = value.to_owned(),
+            "name" => choice.name = complaints.take(chosen(value)).unwrap_or_default(),
             "alias" => choice.aliases.push(value.to_owned()),
             "mac-address" => choice.mac = complaints.take(mac(value)),
-            "ip" => choice.addresses.extend(complaints.take(value.parse().map(IpAddr::V4).map_err(|_| address()))),
-            "ip6" => choice.addresses.extend(complaints.take(value.parse().map(IpAddr::V6).map_err(|_| address()))),
+            "ip" => {
+                choice.addresses.extend(complaints.take(value.parse().map(IpAddr::V4).map_err(|_| invalid("IPv4"))))
+            }
+            "ip6" => {
+                choice.addresses.extend(complaints.take(value.parse().map(IpAddr::V6).map_err(|_| invalid("IPv6"))))
+            }
             "gw-priority" => {
-                choice.priority = complaints.take(value.parse().map_err(|_| invalid())).unwrap_or_default()
+                let priority = value.parse().map_err(|_| ChoiceError::Priority(item.clone()).into());
+                choice.priority = complaints.take(priority).unwrap_or_default();
             }
             "driver-opt" => driver_options.push(value.to_owned()),
-            _ => drop(complaints.take::<()>(Err(invalid()))),
+            _ => drop(complaints.take::<()>(Err(ChoiceError::Setting(key.to_owned()).into()))),
         }
     }
     choice.options = complaints.take(endpoint_options(&driver_options)).unwrap_or_default();
-    if choice.name.is_empty() {
-        complaints.take::<()>(Err(Error::Unsupported(format!("--network {text} without name="))));
+    if !fields(text).iter().any(|item| item.starts_with("name=")) {
+        complaints.take::<()>(Err(ChoiceError::SettingsAlone(text.to_owned()).into()));
     }
     complaints.tell()?;
     Ok(choice)
+}
+
+/// A network that is chosen: it has a name, and so has a container whose namespace is.
+fn chosen(name: &str) -> Result<String> {
+    match name {
+        "" => Err(ChoiceError::NoName.into()),
+        "container:" => Err(ChoiceError::NoContainer.into()),
+        _ => Ok(name.to_owned()),
+    }
 }
 
 /// The fields of a line with commas between them, as Docker reads it (RFC 4180).
@@ -171,17 +209,17 @@ pub fn endpoint_options(items: &[String]) -> Result<EndpointOptions> {
     EndpointOptions::new(pairs(items)).map_err(Error::EndpointOptions)
 }
 
-/// A MAC address of one interface.
+/// A MAC address of one interface, with colons or dashes.
 pub fn mac(text: &str) -> Result<[u8; 6]> {
-    let invalid = || Error::Unsupported(format!("the MAC address {text:?} (write it as 02:42:ac:11:00:02, unicast)"));
+    let invalid = || ChoiceError::Mac(text.to_owned());
     let bytes: Vec<u8> = text
-        .split(':')
+        .split(if text.contains('-') { '-' } else { ':' })
         .map(|part| u8::from_str_radix(part, 16))
         .collect::<std::result::Result<_, _>>()
         .map_err(|_| invalid())?;
     let bytes: [u8; 6] = bytes.try_into().map_err(|_| invalid())?;
     let is_group = bytes.first().is_some_and(|first| first & 1 != 0);
-    if is_group { Err(invalid()) } else { Ok(bytes) }
+    if is_group || bytes == [0; 6] { Err(invalid().into()) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
@@ -200,6 +238,11 @@ mod tests {
         for bad in ["name=web,colour=red", "ip=10.0.0.1", "name=web,ip=fd00::1", "name=web,gw-priority=high"] {
             assert!(network(bad).is_err(), "{bad}");
         }
-        assert!(mac("01:00:5e:00:00:01").is_err(), "a group address");
+        for bad in
+            ["01:00:5e:00:00:01", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "02:00-00:00:00:09", "02:00:00:00:09"]
+        {
+            assert!(mac(bad).is_err(), "{bad}");
+        }
+        assert_eq!(mac("02-00-00-00-00-09").unwrap(), [2, 0, 0, 0, 0, 9]);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use clap::Args;
 use netctl::{
     engine::{Dirs, Engine, Error, Result},
-    model::{Container, Endpoint, Filters, Id, Name, Origin, Status},
+    model::{self, Container, ContainerPort, Endpoint, FilterError, Filters, Id, Name, Origin, Status},
 };
 use serde_json::{Value, json};
 
@@ -31,7 +31,8 @@ const FIELDS: [Field; 11] = [
     further("CreatedAt", "CREATED AT"),
 ];
 
-const FILTERS: [&str; 8] = ["before", "exited", "id", "label", "name", "network", "since", "status"];
+const FILTERS: [&str; 10] =
+    ["before", "exited", "expose", "id", "label", "name", "network", "publish", "since", "status"];
 
 /// Docker's words for what a container may be.
 const STATES: [&str; 7] = ["created", "dead", "exited", "paused", "removing", "restarting", "running"];
@@ -59,7 +60,7 @@ pub struct Ps {
     /// The youngest, whatever its state
     #[arg(short, long, conflicts_with = "last")]
     pub latest: bool,
-    /// Only containers with this: before, exited, id, label, name, network, since or status
+    /// Only containers with this: before, exited, expose, id, label, name, network, publish, since or status
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub filter: Vec<String>,
     #[command(flatten)]
@@ -75,6 +76,8 @@ pub fn ps(dirs: &Dirs, arguments: &Ps) -> Outcome {
     let filters = complaints.take(Filters::read(&arguments.filter, &FILTERS).map_err(Error::Filters));
     let (layout, filters) = (layout.unwrap_or(Layout::Table), filters.unwrap_or_default());
     complaints.take(filters.check("status", &STATES).map_err(Error::filter));
+    complaints.take(codes(&filters).map_err(Error::filter));
+    let ports = complaints.take(Ports::read(&filters).map_err(Error::filter)).unwrap_or_default();
     complaints.tell()?;
     let engine = Engine::open(dirs)?;
     let names: HashMap<Id, Name> = engine.networks()?.into_iter().map(|network| (network.id, network.name)).collect();
@@ -83,6 +86,7 @@ pub fn ps(dirs: &Dirs, arguments: &Ps) -> Outcome {
     let mut found = between(&engine, &filters)?;
     found.retain(|(container, _)| shows_all || container.state.status == Status::Running);
     found.retain(|(container, _)| fits(&filters, container, &names));
+    found.retain(|(container, endpoints)| ports.fit(container, endpoints));
     found.reverse();
     found.truncate(last.unwrap_or(found.len()));
     let id = |container: &Container| {
@@ -128,6 +132,44 @@ fn fits(filters: &Filters, container: &Container, names: &HashMap<Id, Name>) -> 
         && filters.any("network", is_on)
         && filters.any("status", |status| status == state(container.state.status))
         && filters.any("exited", |wanted| container.state.status == Status::Exited && wanted == code)
+}
+
+/// Codes are numbers.
+fn codes(filters: &Filters) -> std::result::Result<(), FilterError> {
+    match filters.values("exited").find(|code| code.parse::<i32>().is_err()) {
+        None => Ok(()),
+        Some(other) => Err(FilterError::value("exited", other, "give a code, such as 0")),
+    }
+}
+
+/// The ports of `publish`, as the host has them, and of `expose`, as containers have them: one that fits will do.
+#[derive(Default)]
+struct Ports {
+    published: Vec<ContainerPort>,
+    exposed: Vec<ContainerPort>,
+}
+
+impl Ports {
+    fn read(filters: &Filters) -> std::result::Result<Self, FilterError> {
+        let read = |name| {
+            let ports = filters.values(name).map(|text| {
+                let cure = "give PORT[-END][/tcp|udp], such as 80 or 8000-8080/udp";
+                model::exposed(text).map_err(|_| FilterError::value(name, text, cure))
+            });
+            Ok(ports.collect::<std::result::Result<Vec<_>, _>>()?.concat())
+        };
+        Ok(Self { published: read("publish")?, exposed: read("expose")? })
+    }
+
+    fn fit(&self, container: &Container, endpoints: &[Endpoint]) -> bool {
+        let mut published = endpoints.iter().flat_map(|endpoint| &endpoint.published);
+        let is_exposed = |port| self.exposed.contains(&port);
+        (self.published.is_empty() && self.exposed.is_empty())
+            || container.exposed.iter().copied().any(is_exposed)
+            || published.any(|place| {
+                is_exposed((place.port, place.protocol)) || self.published.contains(&(place.host_port, place.protocol))
+            })
+    }
 }
 
 const fn state(status: Status) -> &'static str {

@@ -4,14 +4,23 @@ use std::collections::HashMap;
 
 use gtmpl_ng::{Context, ExecError, Func, TemplateError, Value};
 use netctl::engine::{Error, Result};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::template_functions::{FUNCTIONS, HEADER_FUNCTIONS};
 
 /// The parts of objects whose keys are the users': one that is missing has no value, where a field that there never is
 /// would be a mistake.
-const MAPS: [&str; 8] =
-    ["AuxiliaryAddresses", "Containers", "Labels", "Networks", "Options", "PortBindings", "Ports", "Sysctls"];
+const MAPS: [&str; 9] = [
+    "AuxAddress",
+    "AuxiliaryAddresses",
+    "Containers",
+    "Labels",
+    "Networks",
+    "Options",
+    "PortBindings",
+    "Ports",
+    "Sysctls",
+];
 
 /// A template that was understood.
 pub struct Template {
@@ -32,7 +41,8 @@ impl Template {
 
     /// What it makes of an object.
     pub fn render(&self, object: &Json) -> Result<String> {
-        render(&self.rows, object)
+        let plain = render(&self.rows, object);
+        plain.or_else(|error| render(&self.rows, &with_fields_of_go(object)).map_err(|_| error))
     }
 
     /// The header of a table: what it makes of the names of columns.
@@ -60,6 +70,30 @@ fn refused(error: &TemplateError) -> Error {
     };
     let text = text.split(" in map[").next().unwrap_or_default().replace('\n', " ");
     Error::Template(text.trim_start_matches("template: ").to_owned())
+}
+
+/// The object with what its JSON does not show and Docker's templates know all the same: fields without a value, and names
+/// that JSON writes in another way.
+fn with_fields_of_go(json: &Json) -> Json {
+    match json {
+        Json::Array(items) => items.iter().map(with_fields_of_go).collect(),
+        Json::Object(fields) => {
+            let mut all: Map<_, _> =
+                fields.iter().map(|(name, field)| (name.clone(), with_fields_of_go(field))).collect();
+            if let Some(id) = fields.get("Id") {
+                all.entry("ID").or_insert_with(|| id.clone());
+            }
+            if fields.contains_key("Subnet") {
+                for absent in ["Gateway", "IPRange"] {
+                    all.entry(absent).or_insert_with(|| "".into());
+                }
+                let reserved = all.entry("AuxiliaryAddresses").or_insert_with(|| Map::new().into()).clone();
+                all.entry("AuxAddress").or_insert(reserved);
+            }
+            all.into()
+        }
+        other => other.clone(),
+    }
 }
 
 fn value(json: &Json, is_map: bool) -> Value {
@@ -120,6 +154,18 @@ mod tests {
         ] {
             assert_eq!(made(template).unwrap(), expected, "{template}");
         }
+    }
+
+    #[test]
+    fn fields_that_json_leaves_out_or_names_otherwise_are_there() {
+        let object = json!({ "Id": "4711", "IPAM": { "Config": [{ "Subnet": "10.7.0.0/24" }] } });
+        let made = |text: &str| Template::read(text).unwrap().render(&object).unwrap();
+        assert_eq!(made("{{.ID}} {{range .IPAM.Config}}[{{.IPRange}}{{.Gateway}}]{{end}}"), "4711 []");
+        assert_eq!(
+            made("{{range .IPAM.Config}}{{len .AuxAddress}}{{.AuxiliaryAddresses.printer}}{{end}}"),
+            "0<no value>"
+        );
+        assert_eq!(made("{{json .IPAM}}"), "{\"Config\":[{\"Subnet\":\"10.7.0.0/24\"}]}", "as it is");
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct RunSpec {
     pub ports: Vec<PortSpec>,
     /// The ports that it serves, published or not.
     pub exposed: Vec<ContainerPort>,
+    /// Whether all of those are published; they are among the ports then.
+    pub publishes_all: bool,
     /// Its domain name.
     pub domainname: Option<String>,
     /// What it asks of names.

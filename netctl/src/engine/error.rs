@@ -6,7 +6,10 @@ use ipnet::IpNet;
 
 use crate::{
     kernel::KernelError,
-    model::{DnsError, EndpointOptionError, FilterError, NameError, PortError, SpecError, SubnetError, SysctlError},
+    model::{
+        ChoiceError, DnsError, EndpointOptionError, FilterError, NameError, PortError, SpecError, SubnetError,
+        SysctlError,
+    },
     store::StoreError,
 };
 
@@ -56,6 +59,25 @@ pub enum Error {
     /// A port is not valid.
     #[error("{}", join(.0))]
     Ports(Vec<PortError>),
+    /// A label has no name.
+    #[error("invalid label '{0}': empty name; write KEY=VALUE")]
+    Label(String),
+    /// A network that is chosen, or its settings.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// A container has no such port, or it is not published.
+    #[error("No public port '{port}' published for {container}")]
+    NoPublicPort {
+        /// The container's port.
+        port: String,
+        /// The container.
+        container: String,
+    },
+    /// A container writes elsewhere.
+    #[error(
+        "{0} was begun in the foreground and wrote there: it has no log; begin it with `netctl run -d` to keep one"
+    )]
+    NoLog(String),
     /// Options about names are not valid.
     #[error("{}", join(.0))]
     Dns(Vec<DnsError>),

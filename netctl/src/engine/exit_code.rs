@@ -20,6 +20,8 @@ impl Error {
             | Self::Filters(_)
             | Self::Template(_)
             | Self::Ports(_)
+            | Self::Label(_)
+            | Self::Choice(_)
             | Self::Dns(_)
             | Self::Sysctls(_)
             | Self::SysctlRefused { .. }
@@ -34,6 +36,7 @@ impl Error {
             Self::Bench(error) if error.is_usage() => 2,
             Self::NetworkGone { .. } | Self::NotConnected { .. } => 3,
             Self::NoNetwork(_) | Self::NoContainer(_) | Self::NoInterface(_) | Self::NoProcess(_) => 3,
+            Self::NoPublicPort { .. } => 3,
             Self::Netns { source: KernelError::File { source, .. }, .. }
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {

@@ -76,7 +76,7 @@ impl Engine {
         self.take_down_network(&default)?;
         let mut moved = Network { subnets: Vec::new(), gateways: Vec::new(), ..default };
         let mut taken = self.taken_subnets()?;
-        taken.extend(subnets.iter().map(|subnet| (*subnet, String::new())));
+        subnets.iter().for_each(|subnet| taken.add(*subnet, "another engine's"));
         self.choose_subnets(&mut moved, &NetworkSpec::default(), taken)?;
         Ok(self.store.durably(|| self.store.update(&moved))?)
     }

@@ -124,7 +124,7 @@ impl Engine {
 
     /// Connects a container to a further network. Its identifier, and whether it runs, and so is on it at once.
     pub fn connect(&self, network: &str, container: &str, choice: NetworkChoice) -> Result<(Id, bool)> {
-        let (network, container) = (self.network(network)?, self.container(container)?);
+        let (network, container) = (self.with_subnet(self.network(network)?)?, self.container(container)?);
         container.refuse_unfurnished()?;
         check_connection(&container, &network)?;
         let mut joined = container.clone();

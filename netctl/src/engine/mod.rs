@@ -25,6 +25,7 @@ mod ports;
 mod reach;
 mod recovery;
 mod resolver;
+mod taken;
 
 pub use containers::{NetworkChoice, RunSpec};
 pub use data_plane::GATEWAY_MAC;

@@ -9,6 +9,9 @@ use crate::{
 /// Begins the mode of a container that shares another's namespace; the other's identifier follows.
 const CONTAINER: &str = "container:";
 
+/// Docker's other name of the default network.
+pub(super) const DEFAULT: &str = "default";
+
 /// The network mode of a container, and what goes with it.
 pub(super) struct Mode {
     /// Docker's `NetworkMode`.
@@ -38,7 +41,7 @@ impl Engine {
         let choices = if spec.networks.is_empty() { default.as_slice() } else { &spec.networks };
         let mut attachments: Vec<Attachment> = Vec::new();
         for choice in choices {
-            let network = self.network(&choice.name)?;
+            let network = self.with_subnet(self.network_of_choice(&choice.name)?)?;
             if attachments.iter().any(|attachment| attachment.network == network.id) {
                 return Err(Error::TwiceOnNetwork(network.name.to_string()));
             }
@@ -47,6 +50,14 @@ impl Engine {
         check_alone(&attachments, &spec.ports)?;
         let name = attachments.first().map(|first| first.network_name.clone()).unwrap_or_default();
         Ok(Mode { name, attachments, shares: None })
+    }
+
+    /// Docker's word for the default network is taken, too, where no network is called that.
+    fn network_of_choice(&self, name: &str) -> Result<Network> {
+        match self.network(name) {
+            Err(Error::NoNetwork(_)) if name == DEFAULT => self.network("bridge"),
+            found => found,
+        }
     }
 
     fn plan_sharing(&self, choice: &NetworkChoice, spec: &RunSpec) -> Result<Mode> {
@@ -113,7 +124,7 @@ fn conflicts(choice: &NetworkChoice, spec: &RunSpec) -> Vec<&'static str> {
     let has_options = choice.options != EndpointOptions::default() || choice.priority != 0;
     let all = [
         (spec.hostname.is_some() || spec.domainname.is_some(), "hostname and the network mode"),
-        (!spec.ports.is_empty(), "port publishing and the container type network mode"),
+        (!spec.ports.is_empty() || spec.publishes_all, "port publishing and the container type network mode"),
         (!spec.exposed.is_empty(), "port exposing and the container type network mode"),
         (!choice.addresses.is_empty(), "IP addresses and the network mode"),
         (choice.mac.is_some(), "mac-address and the network mode"),

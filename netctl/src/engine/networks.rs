@@ -1,14 +1,13 @@
 //! Networks: made, found, and taken down, in the state and in the kernel.
 
-use std::{collections::HashSet, net::IpAddr, path::Path};
+use std::collections::HashSet;
 
 use ipnet::IpNet;
 use netctl_common::abi::SourceAddress;
 
-use super::{Engine, Error, Result, open::timestamp};
+use super::{Engine, Error, Result, modes::DEFAULT, open::timestamp, taken::Taken};
 use crate::{
     failpoint::failpoint,
-    ipam,
     kernel::{Route, index_of, sysctl},
     model::{
         BUILT_IN, Container, Driver, Endpoint, EngineName, Id, Name, Network, NetworkSpec, point_to_point_resolver,
@@ -19,6 +18,10 @@ use crate::{
 impl Engine {
     /// Makes a user-defined network.
     pub fn create_network(&self, name: &Name, spec: &NetworkSpec) -> Result<Id> {
+        // Other engines' networks may be called that.
+        if name.as_str() == DEFAULT {
+            return Err(Error::PreDefinedName(name.to_string()));
+        }
         self.create_network_of(EngineName::Netctl, Id::random(), name, spec)
     }
 
@@ -54,12 +57,7 @@ impl Engine {
         let taken = self.taken_subnets()?;
         let asked = &spec.addressing;
         let given = asked.subnets.iter().filter(|subnet| !subnet.addr().is_unspecified());
-        for subnet in given.clone() {
-            if let Some((other, whose)) = taken.iter().find(|(other, _)| ipam::overlapping(subnet, &[*other]).is_some())
-            {
-                return Err(Error::Overlap { subnet: *subnet, other: *other, whose: whose.clone() });
-            }
-        }
+        given.clone().try_for_each(|subnet| taken.check(subnet))?;
         let number = self.next_number("network")?;
         let mut network = Network {
             id: Id::random(),
@@ -86,19 +84,12 @@ impl Engine {
     }
 
     /// Chooses a subnet for a family that has none, and a gateway for every subnet.
-    pub(super) fn choose_subnets(
-        &self,
-        network: &mut Network,
-        spec: &NetworkSpec,
-        taken: Vec<(IpNet, String)>,
-    ) -> Result<()> {
-        let mut taken: Vec<_> = taken.into_iter().map(|(subnet, _)| subnet).collect();
+    pub(super) fn choose_subnets(&self, network: &mut Network, spec: &NetworkSpec, mut taken: Taken) -> Result<()> {
         let asked = |ipv6: bool| spec.addressing.subnets.iter().find(move |subnet| subnet.addr().is_ipv6() == ipv6);
         let size = |ipv6: bool| asked(ipv6).map(IpNet::prefix_len);
         if spec.has_family(false) && network.subnet_of(false).is_none() {
-            // A resolver that the host asks somewhere behind its router is to stay there.
-            taken.extend(nameservers(&self.dirs.resolv_conf));
-            network.subnets.insert(0, ipam::next_subnet4(size(false), &taken).ok_or(Error::PoolsExhausted)?);
+            taken.avoid_nameservers(&self.dirs.resolv_conf);
+            network.subnets.insert(0, taken.free_subnet4(size(false))?);
         }
         if spec.has_family(true) && network.subnet_of(true).is_none() {
             network.subnets.push(self.unique_local_subnet(network.number, size(true), &taken)?);
@@ -116,36 +107,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Every subnet that is routed by the host or belongs to a network, with whose it is.
-    pub(super) fn taken_subnets(&self) -> Result<Vec<(IpNet, String)>> {
-        let mut taken = Vec::new();
-        for (network, _) in self.store.all::<Network>()? {
-            taken.extend(
-                network.subnets.iter().map(|subnet| (*subnet, format!("the subnet of network {}", network.name))),
-            );
-        }
-        let promised = self.pools()?.into_iter().filter(|pool| pool.network.is_none());
-        taken.extend(promised.map(|pool| (pool.subnet, "set aside for a network that is being made".to_owned())));
-        let routed = self.netlink()?.routed_subnets()?;
-        let foreign = routed.into_iter().filter(|subnet| !taken.iter().any(|(ours, _)| ours.contains(subnet)));
-        let foreign: Vec<_> = foreign.map(|subnet| (subnet, "which the host routes".to_owned())).collect();
-        taken.extend(foreign);
-        Ok(taken)
-    }
-
-    /// A subnet of the engine's own random /48 (RFC 4193, section 3.2.2).
-    pub(super) fn unique_local_subnet(&self, number: u32, size: Option<u8>, taken: &[IpNet]) -> Result<IpNet> {
-        let prefix = match self.store.meta("ula")? {
-            Some(text) => text.parse().unwrap_or(0),
-            None => {
-                let prefix = 0xfd00_0000_0000_u64 | (fastrand::u64(..) & 0x00ff_ffff_ffff);
-                self.store.set_meta("ula", &prefix.to_string())?;
-                prefix
-            }
-        };
-        ipam::next_subnet6(prefix, number, size, taken).ok_or(Error::PoolsExhausted)
-    }
-
     /// The networks that are always there, recorded when an engine is first used.
     pub fn ensure_built_in(&self) -> Result<()> {
         if self.store.named::<Network>("none")?.is_some() {
@@ -157,7 +118,14 @@ impl Engine {
             if self.store.named::<Network>(name.as_str())?.is_some() {
                 continue;
             }
-            let network = self.plan_network(name, driver, &NetworkSpec::default())?;
+            let network = match self.plan_network(name.clone(), driver, &NetworkSpec::default()) {
+                // It gets its subnet once it is needed; the others do without it.
+                Err(Error::PoolsExhausted) => {
+                    let nothing = NetworkSpec { ipv4: Some(false), ..NetworkSpec::default() };
+                    self.plan_network(name, driver, &nothing)?
+                }
+                planned => planned?,
+            };
             self.store.durably(|| self.store.insert(&network, Phase::Ready))?;
         }
         Ok(())
@@ -322,13 +290,6 @@ impl Engine {
         });
         Ok(gone?)
     }
-}
-
-/// The addresses that the host asks for names, none where the file cannot be read.
-pub(super) fn nameservers(resolv_conf: &Path) -> Vec<IpNet> {
-    let text = std::fs::read_to_string(resolv_conf).unwrap_or_default();
-    let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-    servers.filter_map(|server| server.trim().parse::<IpAddr>().ok()).map(IpNet::from).collect()
 }
 
 /// Lets one interface forward IPv6 on a host that does not (Linux 6.17).

@@ -6,7 +6,7 @@ use std::{net::IpAddr, time::SystemTime};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Error, Result, networks::nameservers};
+use super::{Engine, Error, Result, taken::Taken};
 use crate::{
     failpoint::failpoint,
     ipam,
@@ -77,13 +77,10 @@ impl Engine {
         let taken = self.taken_subnets()?;
         let subnet = match asked.subnet.filter(|subnet| !subnet.addr().is_unspecified()) {
             Some(subnet) => {
-                let overlaps = |other: &IpNet| ipam::overlapping(&subnet, &[*other]).is_some();
-                if let Some((other, whose)) = taken.into_iter().find(|(other, _)| overlaps(other)) {
-                    return Err(Error::Overlap { subnet, other, whose });
-                }
+                taken.check(&subnet)?;
                 subnet
             }
-            None => self.choose_pool(asked, taken.into_iter().map(|(subnet, _)| subnet).collect())?,
+            None => self.choose_pool(asked, taken)?,
         };
         let range = asked.range.filter(|range| *range != subnet);
         self.record_pool(Pool {
@@ -99,13 +96,13 @@ impl Engine {
         })
     }
 
-    fn choose_pool(&self, asked: &PoolRequest, mut taken: Vec<IpNet>) -> Result<IpNet> {
+    fn choose_pool(&self, asked: &PoolRequest, mut taken: Taken) -> Result<IpNet> {
         let size = asked.subnet.map(|subnet| subnet.prefix_len());
         if asked.ipv6 {
             return self.unique_local_subnet(fastrand::u32(1..), size, &taken);
         }
-        taken.extend(nameservers(&self.dirs.resolv_conf));
-        ipam::next_subnet4(size, &taken).ok_or(Error::PoolsExhausted)
+        taken.avoid_nameservers(&self.dirs.resolv_conf);
+        taken.free_subnet4(size)
     }
 
     /// A pool that gives the addresses of a network that is there.

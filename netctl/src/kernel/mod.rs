@@ -30,7 +30,7 @@ pub use netlink::Netlink;
 pub use netns::Netns;
 pub use offloads::offloads;
 pub use process::{boot_id, is_alive, reap_children, start_time};
-pub use routes::{MAIN_TABLE, Route, RuleKind};
+pub use routes::{ForeignRoute, MAIN_TABLE, Route, RuleKind};
 pub use sock_diag::{HostSockets, destroy_sockets};
 pub use sockets::{hold_port, netns_cookie};
 pub use source_rules::SourceRule;

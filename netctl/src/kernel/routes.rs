@@ -30,6 +30,18 @@ const OWN_METRIC6: u32 = 1024;
 /// The table that a namespace has from the start.
 pub const MAIN_TABLE: u32 = 254;
 
+/// A prefix as short as this is a default route in pieces, as VPNs add them to go before the one that is there.
+const PIECE_OF_EVERYTHING: u8 = 7;
+
+/// What a route of somebody else's leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ForeignRoute {
+    /// Where to.
+    pub destination: IpNet,
+    /// Whether it is somewhere behind a router: no neighbour of the host's on a link.
+    pub is_remote: bool,
+}
+
 /// A route of ours.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {
@@ -107,14 +119,18 @@ impl Netlink {
         self.carry_out([AddressFamily::Inet, AddressFamily::Inet6].map(change).into())
     }
 
-    /// The destinations that the host routes to a link or has itself, in any table, default routes and ours not.
-    pub fn routed_subnets(&self) -> Result<Vec<IpNet>> {
+    /// Where the host routes to or what it has itself, in any table; not everything, nor a large piece of it, and not by us.
+    pub fn foreign_routes(&self) -> Result<Vec<ForeignRoute>> {
         let mut found = Vec::new();
         let is_taken = |route: &&RouteMessage| matches!(route.header.kind, RouteType::Unicast | RouteType::Local);
         for ipv6 in [false, true] {
             let routes = self.routes(ipv6, |protocol| protocol != PROTOCOL)?;
-            let destinations = routes.iter().filter(is_taken).filter_map(destination);
-            found.extend(destinations.filter(|destination| !destination.addr().is_loopback()));
+            let foreign = routes.iter().filter(is_taken).filter_map(|route| {
+                Some(ForeignRoute { destination: destination(route)?, is_remote: has_router(route) })
+            });
+            found.extend(foreign.filter(|route| {
+                !route.destination.addr().is_loopback() && route.destination.prefix_len() > PIECE_OF_EVERYTHING
+            }));
         }
         Ok(found)
     }
@@ -242,4 +258,14 @@ fn destination(route: &RouteMessage) -> Option<IpNet> {
         _ => None,
     })?;
     if prefix == 0 { None } else { IpNet::new(ip, prefix).ok() }
+}
+
+fn has_router(route: &RouteMessage) -> bool {
+    route.attributes.iter().any(|attribute| match attribute {
+        RouteAttribute::Gateway(_) | RouteAttribute::Via(_) => true,
+        RouteAttribute::MultiPath(hops) => hops.iter().all(|hop| {
+            hop.attributes.iter().any(|part| matches!(part, RouteAttribute::Gateway(_) | RouteAttribute::Via(_)))
+        }),
+        _ => false,
+    })
 }

@@ -1,6 +1,7 @@
 //! Networks, containers and ports as data, with the rules that make them valid. No I/O.
 
 mod addressing;
+mod choice_error;
 mod container;
 mod dns;
 mod endpoint_options;
@@ -20,6 +21,7 @@ mod sysctls;
 pub use addressing::{
     Addressing, AddressingError, addresses_of, point_to_point_resolver, read_gateway, read_reserved, successor,
 };
+pub use choice_error::ChoiceError;
 pub use container::{
     Attachment, Container, Endpoint, EngineName, Furnished, FurtherRoute, Origin, Published, State, Status,
 };

@@ -17,6 +17,9 @@ pub enum PortError {
     /// A range ends before it begins.
     #[error("invalid range in {0:?}: it ends before it begins; swap the two")]
     Reversed(String),
+    /// It is a range where one port is meant.
+    #[error("invalid port {0:?}: give one, such as 80 or 53/udp")]
+    NotOne(String),
     /// The two ranges differ in length.
     #[error("invalid ranges in {0:?}: host and container need as many ports each, or the container one")]
     UnequalRanges(String),

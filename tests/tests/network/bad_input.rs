@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use anyhow::{Result, ensure};
 use netctl_tests::harness::{HOST4, Host, Namespace};
 
-use crate::scene::{LASTING, public_copy, refuses, run};
+use crate::scene::{LASTING, public_copy, refuses, run, words};
 
 const USAGE: i32 = 2;
 const MISSING: i32 = 3;
@@ -64,6 +64,46 @@ fn subnets_are_well_formed_and_nobody_elses() -> Result<()> {
     refuses(&host, &create("fd00:18::/48"), CONFLICT, "which the host routes")?;
     refuses(&host, &create("10.7.3.0/24"), CONFLICT, "10.7.0.0/16, the subnet of network web")?;
     refuses(&host, &create("10.0.0.0/8"), CONFLICT, "the subnet of network web")?;
+    host.finish()
+}
+
+#[test]
+fn networks_that_cannot_be_chosen_are_refused_in_dockers_words() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["network", "create", "--subnet", "10.7.0.0/24", "web"])?;
+    run(&host, &["--name", "one", "--network", "web"], &LASTING)?;
+    let cases: [(&[&str], &str); 14] = [
+        (&["--network", ""], "no name set for network"),
+        (&["--network", "ip=10.7.0.9"], "network name/id is not specified in \"ip=10.7.0.9\"; add name=NETWORK"),
+        (&["--network", "name=web,colour=red"], "invalid field key colour; there are name, ip, "),
+        (&["--network", "name=web,ip=fd00::9"], "invalid IPv4 address: fd00::9"),
+        (&["--network", "name=web,gw-priority=high"], "invalid gw-priority=high; write a whole number"),
+        (&["--network", "container:"], "invalid container format container:<name|id>"),
+        (&["--network", "container:one", "-P"], "port publishing and the container type network mode"),
+        (&["--mac-address", "x"], "x is not a valid mac address; write that of one interface"),
+        (&["--mac-address", "01:00:5e:00:00:01"], "01:00:5e:00:00:01 is not a valid mac address"),
+        (&["--mac-address", "00:00:00:00:00:00"], "00:00:00:00:00:00 is not a valid mac address"),
+        (&["--network", "name=web,ip=10.7.0.9", "--ip", "10.7.0.8"], "specify both --ip and per-network IPv4 address"),
+        (&["--network", "name=web,alias=a", "--network-alias", "b"], "both --network-alias and per-network alias"),
+        (&["--label", "=x"], "invalid label '=x': empty name"),
+        (&["--label", ""], "invalid label '': empty name"),
+    ];
+    for (options, sentence) in cases {
+        refuses(&host, &words(&[&["run", "-d"], options, &["--", "true"]]), USAGE, sentence)?;
+    }
+    refuses(&host, &["network", "create", "--label", "=x", "back"], USAGE, "invalid label '=x': empty name")?;
+    host.finish()
+}
+
+#[test]
+fn dockers_other_name_of_the_default_network_is_taken_too() -> Result<()> {
+    let host = Host::new()?;
+    let sentence = "operation is not permitted on predefined default network";
+    refuses(&host, &["network", "create", "default"], CONFLICT, sentence)?;
+    run(&host, &["--name", "one", "--network", "default"], &LASTING)?;
+    assert_eq!(host.address("one", "bridge", "IPAddress")?, "172.17.0.2");
+    run(&host, &["--name", "two", "--network", "name=default,mac-address=02-00-00-00-00-09"], &LASTING)?;
+    assert_eq!(host.address("two", "bridge", "MacAddress")?, "02:00:00:00:00:09");
     host.finish()
 }
 
@@ -154,7 +194,7 @@ fn all_that_is_wrong_is_told_at_once() -> Result<()> {
     let create = ["network", "create", "--subnet", "10.0.0.0/33", "--subnet", "x", "-o", "colour=red", "a/b"];
     all(&create, &["invalid subnet 10.0.0.0/33", "invalid subnet x", "the option colour", "invalid name \"a/b\""])?;
     let run = ["run", "-p", "0:80", "-p", "9-8:80", "--name", "a/b", "--network", "name=web,ip=x", "--", "true"];
-    all(&run, &["1 to 65535", "ends before it begins", "invalid name \"a/b\"", "the address ip=x"])?;
+    all(&run, &["1 to 65535", "ends before it begins", "invalid name \"a/b\"", "invalid IPv4 address: x"])?;
     host.finish()
 }
 

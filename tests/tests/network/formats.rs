@@ -77,6 +77,22 @@ fn containers_are_chosen_by_dockers_filters() -> Result<()> {
         assert_eq!(names(&host, &["ps"], options)?, expected, "{options:?}");
     }
     assert_eq!(names(&host, &["ps"], &["-l"])?, "ended");
+    let ports = ["--network", "web", "--name", "three", "-p", "8080-8081:80-81/udp", "--expose", "443"];
+    run(&host, &ports, &LASTING)?;
+    for (filter, expected) in [
+        ("publish=8080/udp", "three"),
+        ("publish=8000-9000/udp", "three"),
+        ("publish=8080", ""),
+        ("publish=80/udp", ""),
+        ("expose=81/udp", "three"),
+        ("expose=443", "three"),
+        ("expose=80", ""),
+    ] {
+        assert_eq!(names(&host, &["ps"], &["-f", filter])?, expected, "{filter}");
+    }
+    for (filter, cure) in [("publish=x", "give PORT[-END]"), ("expose=0", "give PORT[-END]"), ("exited=x", "a code")] {
+        refuses(&host, &["ps", "-f", filter], USAGE, cure)?;
+    }
     let shown = host.json(&["inspect", "one"])?;
     assert_eq!(shown[0]["Config"]["Labels"], serde_json::json!({ "tier": "front" }));
     ensure!(host.ok(&["ps", "-q", "--no-trunc"])?.lines().all(|line| line.len() == 64));

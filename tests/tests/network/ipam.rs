@@ -145,6 +145,39 @@ fn default_subnets_avoid_what_the_host_routes_has_and_asks_for_names() -> Result
 }
 
 #[test]
+fn a_host_whose_vpn_routes_everything_still_has_networks() -> Result<()> {
+    let host = Host::new()?;
+    // All that there is, in pieces, as OpenVPN and WireGuard route it, and all private addresses, behind a router.
+    host.host.sh("for net in 0.0.0.0/1 128.0.0.0/1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16; do
+             ip route add $net via 198.18.0.2; done; ip -6 route add 2000::/3 via fd00:18::2
+         ip -6 route add fc00::/7 via fd00:18::2; ip route add 172.18.4.0/24 dev uplink")?;
+    create(&host, &["--ipv6"], "web")?;
+    assert_eq!(config(&host, "bridge")?[0]["Subnet"], "172.17.0.0/16");
+    assert_eq!(config(&host, "web")?[0]["Subnet"], "172.19.0.0/16", "around neighbours");
+    create(&host, &["--subnet", "10.9.0.0/24"], "own")?;
+    refuses(&host, &["network", "create", "--subnet", "10.0.0.0/8", "all"], CONFLICT, "10.0.0.0/8")?;
+    run(&host, &["--name", "one", "--network", "own", "-p", "8080:80"], &SERVER)?;
+    fetch(&host.client, "http://198.18.0.1:8080/")?;
+    host.ok(&["exec", "one", "--", "ping", "-c", "1", "-W", "5", "198.18.0.2"])?;
+    host.finish()
+}
+
+#[test]
+fn the_default_network_gets_its_subnet_once_one_is_free() -> Result<()> {
+    let host = Host::new()?;
+    host.host.sh("ip route add 172.16.0.0/12 dev uplink; ip route add 192.168.0.0/16 dev uplink")?;
+    create(&host, &["--subnet", "10.9.0.0/24"], "web")?;
+    run(&host, &["--name", "one", "--network", "web"], &LASTING)?;
+    for command in [&["run", "-d", "--", "true"][..], &["network", "connect", "bridge", "one"]] {
+        refuses(&host, command, CONFLICT, "all default subnets are in use; give one with --subnet")?;
+    }
+    host.host.sh("ip route del 172.16.0.0/12")?;
+    host.ok(&["network", "connect", "bridge", "one"])?;
+    assert_eq!(host.address("one", "bridge", "IPAddress")?, "172.17.0.2");
+    host.finish()
+}
+
+#[test]
 fn a_subnet_of_the_unspecified_address_is_any_of_its_size() -> Result<()> {
     let host = Host::new()?;
     create(&host, &["--subnet", "0.0.0.0/24", "--subnet", "::/120"], "web")?;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use netctl_tests::harness::Host;
 use serde_json::Value;
 
-use crate::scene::{LASTING, run, wait_for_status};
+use crate::scene::{LASTING, refuses, run, wait_for_status};
 
 const CONFLICT: i32 = 4;
 
@@ -153,7 +153,40 @@ fn a_container_is_inspected_in_dockers_shape() -> Result<()> {
     assert_eq!((&web["Gateway"], &web["Aliases"]), (&"10.7.0.1".into(), &serde_json::json!(["www"])));
     let names: Vec<_> = web["DNSNames"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     ensure!(["one", "front", "www", &id[..12]].iter().all(|name| names.contains(name)), "{names:?}");
+    assert_eq!(web["IPAMConfig"], serde_json::json!({ "IPv4Address": "10.7.0.9" }));
+    assert_eq!((&one["Path"], &one["Args"]), (&LASTING[0].into(), &serde_json::json!(LASTING[1..])));
     host.netctl(&["rm", "one"])?.refused(CONFLICT, "is running")?;
+
+    let path = |text: &str| host.ok(&["inspect", "-f", text, "two"]);
+    run(&host, &["--name", "two", "--label", "a=b"], &LASTING)?;
+    assert_eq!(path("{{.NetworkSettings.IPAddress}} {{.NetworkSettings.IPPrefixLen}}")?, "172.17.0.2 16");
+    assert_eq!(path("{{.NetworkSettings.Gateway}} {{len .ID}} {{len .Args}}")?, "172.17.0.1 64 1");
+    host.ok(&["stop", "-t", "0", "two"])?;
+    assert_eq!(path("{{.NetworkSettings.IPAddress}}|{{.NetworkSettings.IPPrefixLen}}")?, "|0");
+    assert_eq!(host.json(&["inspect", "one"])?[0]["NetworkSettings"]["IPAddress"], "", "of the default network alone");
+    host.finish()
+}
+
+#[test]
+fn where_one_port_is_published_can_be_asked_for() -> Result<()> {
+    let host = Host::new()?;
+    run(&host, &["--name", "one", "-p", "8080:80", "-p", "127.0.0.1:8081:80", "-p", "53:53/udp"], &LASTING)?;
+    assert_eq!(host.ok(&["port", "one", "80"])?, "0.0.0.0:8080\n127.0.0.1:8081");
+    assert_eq!(host.ok(&["port", "one", "53/udp"])?, "0.0.0.0:53");
+    let row = host.json(&["port", "--json", "one", "53/udp"])?;
+    assert_eq!(row, serde_json::json!([{ "Port": "53/udp", "HostIp": "0.0.0.0", "HostPort": "53" }]));
+    refuses(&host, &["port", "one", "53"], 3, "No public port '53/tcp' published for one")?;
+    refuses(&host, &["port", "one", "x"], 2, "invalid port \"x\"")?;
+    refuses(&host, &["port", "one", "80-81"], 2, "invalid port \"80-81\": give one")?;
+    host.finish()
+}
+
+#[test]
+fn what_has_no_log_says_how_to_have_one() -> Result<()> {
+    let host = Host::new()?;
+    let ended = host.netctl(&["run", "--name", "one", "--network", "none", "--", "echo", "here"])?;
+    ensure!((ended.code, ended.stdout.as_str()) == (0, "here\n"), "{ended:?}");
+    refuses(&host, &["logs", "one"], 1, "one was begun in the foreground and wrote there: it has no log")?;
     host.finish()
 }
 

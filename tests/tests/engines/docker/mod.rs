@@ -10,6 +10,7 @@ mod page;
 mod plugin;
 mod reboot;
 mod restarts;
+mod same_words;
 mod transfer;
 
 use std::time::Duration;
