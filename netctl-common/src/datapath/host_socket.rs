@@ -1,5 +1,6 @@
 //! The host's own sockets: where a connection or datagram to a published port really goes, and which ports are held for
-//! containers. No packet is seen here, and none is needed: a socket is led once, and its packets follow.
+//! containers. No packet is seen here, and none is needed: a socket is led once, and its packets follow. An IPv6 socket
+//! may be led to a container that has IPv4 alone.
 
 use super::family::Family;
 use crate::abi::{
@@ -20,22 +21,23 @@ pub trait HostTables<F: Family> {
 
 /// Where a socket is led instead of the address that its program named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Target<A> {
-    /// The container's address.
-    pub address: A,
+pub struct Target {
+    /// The container's address; one of IPv4 is [mapped](to_mapped).
+    pub address: Ip6,
     /// The container's port.
     pub port: Be16,
 }
 
 /// Where a program of the host that names `address` and `port` is to be led; `None` leaves it alone. An unspecified address
-/// stands for the host itself (ip(7)), as the key of a port that is published on every address does.
+/// stands for the host itself (ip(7)), as the key of a port that is published on every address does. What is published in
+/// IPv6 to a container that has none is reached by IPv4.
 #[inline(always)]
 pub fn target<F: Family, T: HostTables<F>>(
     tables: &T,
     protocol: u8,
     address: F::Address,
     port: Be16,
-) -> Option<Target<F::Address>> {
+) -> Option<Target> {
     let exact = tables.publication(&key(protocol, address, port));
     let publication = match exact {
         Some(found) => found,
@@ -51,7 +53,9 @@ pub fn target<F: Family, T: HostTables<F>>(
     if server.generation != publication.generation {
         return None;
     }
-    Some(Target { address: F::address(server), port: publication.port })
+    let has_ipv6 = server.address6 != Ip6::default();
+    let address = if F::IS_V6 && has_ipv6 { server.address6 } else { to_mapped(server.address4) };
+    Some(Target { address, port: publication.port })
 }
 
 /// Whether a program of the host may not bind `address` and `port`, by the rules by which bind(2) finds two sockets in each

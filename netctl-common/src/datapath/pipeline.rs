@@ -156,7 +156,8 @@ fn published<'a, F: Family, T: Tables<F>>(
     }
     let publication = publish::at_any_address(tables, parsed)?;
     let server = publish::server(tables, publication)?;
-    if publish::is_host_address(tables, server, parsed) { Some((publication, server)) } else { None }
+    let is_ours = publish::is_for_packets::<F>(server) && publish::is_host_address(tables, server, parsed);
+    if is_ours { Some((publication, server)) } else { None }
 }
 
 /// The first packet of what a container begins: to a published port, to the host, or out.
@@ -191,7 +192,9 @@ pub fn container_begin<F: Family, T: Tables<F>>(
         let Some(server) = publish::server(tables, publication) else {
             return Verdict::drop(Reason::EndpointGone);
         };
-        return first(hairpin::begin(tables, settings, sender, publication, server, parsed, now));
+        if publish::is_for_packets::<F>(server) {
+            return first(hairpin::begin(tables, settings, sender, publication, server, parsed, now));
+        }
     }
     let refusal = way_out(tables, endpoint, &route, parsed);
     if refusal == Reason::ToHost as u16 {

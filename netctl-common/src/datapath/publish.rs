@@ -34,6 +34,13 @@ pub fn server<'a, F: Family, T: Tables<F>>(tables: &'a T, publication: &Publicat
     if server.generation == publication.generation { Some(server) } else { None }
 }
 
+/// Whether a publication in a server's family is for packets. One in a family that the server has no address of is for
+/// the host's own sockets alone, which are led to its other family.
+#[inline(always)]
+pub fn is_for_packets<F: Family>(server: &Endpoint) -> bool {
+    F::address(server) != F::Address::default()
+}
+
 /// Whether the packet's destination is an address of the host.
 #[inline(always)]
 pub fn is_host_address<F: Family, T: Tables<F>>(tables: &T, server: &Endpoint, parsed: &Parsed<F::Address>) -> bool {

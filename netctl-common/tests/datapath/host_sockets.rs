@@ -61,7 +61,8 @@ fn tables<F: Family>(family: u8, at: &[(F::Address, u16)], addresses: &[F::Addre
 }
 
 fn led4(tables: &Tables<V4>, protocol: u8, address: &str, port: u16) -> Option<(Ip4, u16)> {
-    target(tables, protocol, four(address), Be16::new(port)).map(|target| (target.address, target.port.get()))
+    let target = target(tables, protocol, four(address), Be16::new(port))?;
+    Some((mapped4(target.address).expect("an IPv4 address"), target.port.get()))
 }
 
 #[test]
@@ -83,6 +84,17 @@ fn ipv6_has_its_own_publications() {
         assert_eq!((found.address, found.port.get()), (six("fd00:30::3"), 80), "{address}");
     }
     assert_eq!(target(&tables, TCP, six("2001:db8::2"), Be16::new(8080)), None);
+}
+
+#[test]
+fn what_is_published_in_ipv6_to_a_container_without_it_is_reached_by_ipv4() {
+    let mut tables = tables::<V6>(6, &[(Ip6::default(), 8080), (six("::1"), 8081)], &[six("2001:db8::1")]);
+    tables.endpoints[1].address6 = Ip6::default();
+    for (address, port) in [("::1", 8080), ("2001:db8::1", 8080), ("::", 8080), ("::1", 8081)] {
+        let found = target(&tables, TCP, six(address), Be16::new(port)).unwrap();
+        assert_eq!((found.address, found.port.get()), (to_mapped(four("172.30.0.3")), 80), "{address}");
+    }
+    assert_eq!(target(&tables, TCP, six("2001:db8::1"), Be16::new(8081)), None);
 }
 
 #[test]

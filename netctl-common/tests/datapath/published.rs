@@ -168,6 +168,18 @@ fn a_publication_of_a_slots_previous_tenant_is_dead() {
 }
 
 #[test]
+fn a_publication_in_a_family_that_its_server_lacks_is_for_no_packet() {
+    let mut world = World::new();
+    let server = world.endpoint(2);
+    server.flags &= !endpoint_flags::IPV6;
+    server.address6 = Default::default();
+    let host = Host::new(&world);
+    assert_passed(&outside(&host, &datagram(CLIENT6, HOST6).tcp(40_000, 8080, SYN)), Reason::NotOurs);
+    assert_passed(&from(&host, 3, &datagram("fd00:31::2", HOST6).tcp(40_000, 8080, SYN)), Reason::ToHost);
+    assert_delivered(&outside(&host, &datagram(CLIENT, HOST).tcp(40_000, 8080, SYN)), Reason::Published, 2);
+}
+
+#[test]
 fn a_restricted_port_is_for_its_sources_alone() {
     let mut world = World::new();
     world.restrict(8080, 3, "203.0.113.0", 24);

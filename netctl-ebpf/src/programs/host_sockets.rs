@@ -11,7 +11,7 @@ use netctl_common::{
     abi::{Be16, HostPeer, Ip4, Ip6},
     datapath::{
         Family, V4, V6,
-        host_socket::{self, mapped4, to_mapped},
+        host_socket::{self, Target, mapped4, to_mapped},
     },
     wire::transport::{TCP, UDP},
 };
@@ -57,9 +57,9 @@ macro_rules! at_address {
 
 at_address! {
     host_connect4, connect4, lead4;
-    host_connect6, connect6, lead6;
+    host_connect6, connect6, connect;
     host_sendmsg4, sendmsg4, lead4;
-    host_sendmsg6, sendmsg6, lead6;
+    host_sendmsg6, sendmsg6, send;
     host_recvmsg4, recvmsg4, tell4;
     host_recvmsg6, recvmsg6, tell6;
     host_peer4, getpeername4, tell4;
@@ -134,15 +134,31 @@ fn lead4(context: &SockAddrContext) {
     let Some(target) = host_socket::target::<V4, _>(&HostMaps, protocol, asked, port) else {
         return;
     };
-    if remember(context, to_mapped(asked), port, to_mapped(target.address), target.port) {
-        set_field!(socket, target.address.raw(), user_ip4);
+    let Some(address) = mapped4(target.address) else {
+        return;
+    };
+    if remember(context, to_mapped(asked), port, target) {
+        set_field!(socket, address.raw(), user_ip4);
         set_field!(socket, u32::from(target.port.raw()), user_port);
     }
 }
 
+/// Leads an IPv6 socket that is being connected. One that has bound an IPv6 address cannot speak IPv4 any more.
+#[inline(always)]
+fn connect(context: &SockAddrContext) {
+    let own = own_address6(context.sock_addr);
+    lead6(context, own == Ip6::default() || mapped4(own).is_some());
+}
+
+/// Leads a datagram of an IPv6 socket. The kernel refuses to send one by IPv4 that was addressed by IPv6.
+#[inline(always)]
+fn send(context: &SockAddrContext) {
+    lead6(context, false);
+}
+
 /// Leads an IPv6 socket, which may mean an IPv4 address.
 #[inline(always)]
-fn lead6(context: &SockAddrContext) {
+fn lead6(context: &SockAddrContext, may_turn_to_ipv4: bool) {
     let socket = context.sock_addr;
     let protocol = field!(socket, protocol) as u8;
     if (protocol != TCP && protocol != UDP) || is_bound_to_loopback(socket) {
@@ -151,23 +167,22 @@ fn lead6(context: &SockAddrContext) {
     let asked = named6(socket);
     let port = port_of(socket);
     let target = match mapped4(asked) {
-        Some(mapped) => host_socket::target::<V4, _>(&HostMaps, protocol, mapped, port)
-            .map(|target| (to_mapped(target.address), target.port)),
-        None => {
-            host_socket::target::<V6, _>(&HostMaps, protocol, asked, port).map(|target| (target.address, target.port))
-        }
+        Some(mapped) => host_socket::target::<V4, _>(&HostMaps, protocol, mapped, port),
+        None => host_socket::target::<V6, _>(&HostMaps, protocol, asked, port)
+            .filter(|target| may_turn_to_ipv4 || mapped4(target.address).is_none()),
     };
-    let Some((real, real_port)) = target else {
+    let Some(target) = target else {
         return;
     };
-    if remember(context, asked, port, real, real_port) {
-        name6(socket, real, real_port);
+    if remember(context, asked, port, target) {
+        name6(socket, target.address, target.port);
     }
 }
 
 #[inline(always)]
-fn remember(context: &SockAddrContext, asked: Ip6, asked_port: Be16, real: Ip6, real_port: Be16) -> bool {
-    host_maps::remember(context, HostPeer { asked, real, asked_port, real_port, reserved: 0 })
+fn remember(context: &SockAddrContext, asked: Ip6, asked_port: Be16, target: Target) -> bool {
+    let peer = HostPeer { asked, real: target.address, asked_port, real_port: target.port, reserved: 0 };
+    host_maps::remember(context, peer)
 }
 
 /// Tells an IPv4 socket that who answers is who it asked.
@@ -201,9 +216,17 @@ fn is_bound_to_loopback(socket: *mut bpf_sock_addr) -> bool {
         return false;
     }
     let source4 = Ip4::from_raw(field!(own, src_ip4));
-    let source6 =
-        ip6(field!(own, src_ip6[0]), field!(own, src_ip6[1]), field!(own, src_ip6[2]), field!(own, src_ip6[3]));
-    V4::is_loopback(source4) || (field!(own, family) == u32::from(V6::AF) && V6::is_loopback(source6))
+    V4::is_loopback(source4) || (field!(own, family) == u32::from(V6::AF) && V6::is_loopback(own_address6(socket)))
+}
+
+/// What an IPv6 socket has bound, or speaks from already; unspecified if nothing.
+#[inline(always)]
+fn own_address6(socket: *mut bpf_sock_addr) -> Ip6 {
+    let own = field!(socket, __bindgen_anon_1.sk);
+    if own.is_null() {
+        return Ip6::default();
+    }
+    ip6(field!(own, src_ip6[0]), field!(own, src_ip6[1]), field!(own, src_ip6[2]), field!(own, src_ip6[3]))
 }
 
 #[inline(always)]

@@ -5,7 +5,11 @@ use std::{
     net::IpAddr,
 };
 
-use super::{Engine, Error, Result, gateways::leading_networks, open::timestamp};
+use super::{
+    Engine, Error, Result,
+    gateways::{HeldPorts, leading_networks},
+    open::timestamp,
+};
 use crate::{
     failpoint::failpoint,
     kernel::{Netns, start_time, sysctl},
@@ -166,7 +170,7 @@ impl Engine {
         let networks: Vec<(Network, i64)> = networks.collect::<Result<_>>()?;
         let candidates: Vec<_> =
             networks.iter().map(|(network, priority)| Candidate::new(network, *priority)).collect();
-        self.plan_new_ports(container, leading_networks(&candidates), &[]).map(drop)
+        self.plan_new_ports(container, leading_networks(&candidates), &HeldPorts::default()).map(drop)
     }
 
     /// Records a container whose making begins now.

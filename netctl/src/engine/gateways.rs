@@ -27,26 +27,36 @@ struct Wanted {
     rules: Vec<SourceRule>,
 }
 
+/// The host's ports that a container has already.
+#[derive(Default)]
+pub(super) struct HeldPorts {
+    /// Those that packets come by.
+    led: Vec<Published>,
+    /// Those that only the host's own programs are led to.
+    for_host_alone: Vec<Published>,
+}
+
 impl Engine {
     /// Chooses where the container's ports are published: at the endpoint that leads out, family by family. Those that are
     /// held already keep their host ports.
     pub(super) fn plan_publications(&self, container: &Container, endpoints: &mut [Endpoint]) -> Result<()> {
         let networks = self.networks_of(endpoints)?;
         let candidates = candidates(container, endpoints, &networks);
-        let mut ports = Vec::new();
+        let mut held = HeldPorts::default();
         for endpoint in endpoints.iter_mut() {
-            let published = std::mem::take(&mut endpoint.published);
-            let (own, of_host) = published.into_iter().partition(|port| endpoint.publishes_itself(port));
-            endpoint.published = own;
-            ports.extend::<Vec<_>>(of_host);
+            for port in std::mem::take(&mut endpoint.published) {
+                let is_own = endpoint.publishes_itself(&port);
+                let is_for_host_alone = endpoint.is_for_host_alone(&port);
+                match (is_own, is_for_host_alone) {
+                    (true, _) => endpoint.published.push(port),
+                    (false, true) => held.for_host_alone.push(port),
+                    (false, false) => held.led.push(port),
+                }
+            }
         }
-        ports.extend(self.plan_new_ports(container, leading_networks(&candidates), &ports)?);
-        for port in ports {
-            let ipv6 = port.host_ip.is_ipv6();
-            if let Some(place) = leader(&candidates, ipv6)
-                && let (Some(endpoint), Some(network)) = (endpoints.get_mut(place), networks.get(place))
-                && !network.is_routed(ipv6)
-            {
+        let new = self.plan_new_ports(container, leading_networks(&candidates), &held)?;
+        for port in held.led.into_iter().chain(held.for_host_alone).chain(new) {
+            if let Some(endpoint) = place_of(&candidates, port.host_ip).and_then(|place| endpoints.get_mut(place)) {
                 endpoint.published.push(port);
             }
         }
@@ -63,7 +73,8 @@ impl Engine {
             if !network.is_routed(ipv6) || endpoint.published.iter().any(|port| port.host_ip == address) {
                 continue;
             }
-            for spec in suitable(&container.ports, !ipv6, ipv6) {
+            let is_suitable = |port: &&PortSpec| port.host_ip.is_none_or(|ip| ip.is_ipv6() == ipv6);
+            for spec in container.ports.iter().filter(is_suitable).cloned() {
                 let rule = if spec.from.is_empty() { 0 } else { self.next_number("rule")? };
                 let (port, protocol, from) = (spec.port, spec.protocol, spec.from);
                 endpoint.published.push(Published { host_ip: address, host_port: port, port, protocol, from, rule });
@@ -77,29 +88,38 @@ impl Engine {
         &self,
         container: &Container,
         leaders: [Option<&Network>; 2],
-        held: &[Published],
+        held: &HeldPorts,
     ) -> Result<Vec<Published>> {
         let [leader4, leader6] = leaders;
-        let is_held = |ipv6: bool| held.iter().any(|port| port.host_ip.is_ipv6() == ipv6);
+        let is_held = |ipv6: bool| held.led.iter().any(|port| port.host_ip.is_ipv6() == ipv6);
         let gained4 = leader4.filter(|network| !network.is_routed(false) && !is_held(false));
-        let gained6 = leader6.filter(|network| !network.is_routed(true) && !is_held(true));
+        let gained6 = match leader6 {
+            Some(network) => Some(network).filter(|network| !network.is_routed(true) && !is_held(true)),
+            // Nothing of IPv6 leads out: the host's own programs are led to where IPv4 does.
+            None => leader4.filter(|network| !network.is_routed(false) && held.for_host_alone.is_empty()),
+        };
+        let families = [leader4.is_some(), leader6.is_some()];
         let is_new = container.state.status != Status::Running;
         if let (Some(_), true) = (leader4.or(leader6), is_new) {
-            check_families(&container.ports, leader4.is_some(), leader6.is_some())?;
+            check_families(&container.ports, families)?;
         }
         match (gained4, gained6) {
-            (Some(network), Some(other)) if network.id == other.id => self.plan_ports(
-                container.engine,
-                &suitable(&network.publications(&container.ports), true, true),
-                true,
-                true,
-            ),
+            (Some(network), Some(other)) if network.id == other.id && held.for_host_alone.is_empty() => {
+                let asked = wanted_ports(container, network, families);
+                self.plan_ports(container.engine, &asked, true, true)
+            }
             _ => {
                 let mut planned = Vec::new();
                 for (network, ipv6) in [(gained4, false), (gained6, true)] {
                     if let Some(network) = network {
-                        let known: Vec<_> = held.iter().chain(&planned).cloned().collect();
-                        planned.extend(self.plan_family(container, network, ipv6, &known)?);
+                        let known = held.led.iter().chain(&held.for_host_alone).chain(&planned).cloned();
+                        let known: Vec<_> = known.collect();
+                        let is_new = |port: &PortSpec| {
+                            port.host_ip.is_none_or(|ip| ip.is_ipv6() == ipv6)
+                                && !(ipv6 && held.for_host_alone.iter().any(|held| held.is_as_asked(port)))
+                        };
+                        let asked = wanted_ports(container, network, families).into_iter().filter(is_new).collect();
+                        planned.extend(self.plan_family(container, asked, ipv6, &known)?);
                     }
                 }
                 Ok(planned)
@@ -111,11 +131,10 @@ impl Engine {
     fn plan_family(
         &self,
         container: &Container,
-        network: &Network,
+        asked: Vec<PortSpec>,
         ipv6: bool,
         known: &[Published],
     ) -> Result<Vec<Published>> {
-        let asked = suitable(&network.publications(&container.ports), !ipv6, ipv6);
         let known: HashMap<ContainerPort, u16> =
             known.iter().rev().map(|other| ((other.port, other.protocol), other.host_port)).collect();
         let alike: Vec<_> = asked.iter().map(|port| like_known(port, &known)).collect();
@@ -152,18 +171,36 @@ pub(super) fn leading_networks<'a>(candidates: &[Candidate<'a>]) -> [Option<&'a 
     [false, true].map(|ipv6| Some(candidates.get(leader(candidates, ipv6)?)?.network))
 }
 
-/// Refuses a host address of a family that the container cannot be reached in.
-fn check_families(ports: &[PortSpec], has4: bool, has6: bool) -> Result<()> {
-    let lacks_family = |ip: &IpAddr| if ip.is_ipv6() { !has6 } else { !has4 };
-    match ports.iter().filter_map(|port| port.host_ip).find(lacks_family) {
+/// Refuses a host address that the container cannot be reached by, in the families that it has.
+pub(super) fn check_families(ports: &[PortSpec], families: [bool; 2]) -> Result<()> {
+    match ports.iter().filter_map(|port| port.host_ip).find(|ip| !is_reachable(*ip, families)) {
         Some(address) => Err(Error::Address { address, why: "the network has no addresses of that family" }),
         None => Ok(()),
     }
 }
 
-fn suitable(ports: &[PortSpec], has4: bool, has6: bool) -> Vec<PortSpec> {
-    let is_suitable = |port: &&PortSpec| port.host_ip.is_none_or(|ip| if ip.is_ipv6() { has6 } else { has4 });
-    ports.iter().filter(is_suitable).cloned().collect()
+/// Whether a host address can lead to a container of these families. Nobody but the host itself has the IPv6 loopback
+/// address, and its own programs can be led to IPv4.
+fn is_reachable(host_ip: IpAddr, [has4, has6]: [bool; 2]) -> bool {
+    if host_ip.is_ipv6() { has6 || (has4 && host_ip.is_loopback()) } else { has4 }
+}
+
+/// The ports to be published from a network.
+fn wanted_ports(container: &Container, network: &Network, families: [bool; 2]) -> Vec<PortSpec> {
+    let is_wanted = |port: &PortSpec| port.host_ip.is_none_or(|ip| is_reachable(ip, families));
+    network.publications(&container.ports).into_iter().filter(is_wanted).collect()
+}
+
+/// The endpoint that a port of the host is published to.
+fn place_of(candidates: &[Candidate<'_>], host_ip: IpAddr) -> Option<usize> {
+    let is_free = |place: usize, ipv6: bool| candidates.get(place).is_some_and(|found| !found.network.is_routed(ipv6));
+    match leader(candidates, host_ip.is_ipv6()) {
+        Some(place) => Some(place).filter(|place| is_free(*place, host_ip.is_ipv6())),
+        None if host_ip.is_unspecified() || host_ip.is_loopback() => {
+            leader(candidates, false).filter(|place| is_free(*place, false))
+        }
+        None => None,
+    }
 }
 
 fn like_known(port: &PortSpec, known: &HashMap<ContainerPort, u16>) -> PortSpec {

@@ -9,6 +9,7 @@ use std::{
 use super::{
     Engine, Error, NetworkChoice, Result, RunSpec,
     attached::open_netns,
+    gateways::check_families,
     membership::{UNSETTLED, check_connection},
     modes::attachment,
 };
@@ -281,7 +282,9 @@ impl Engine {
             .cloned()
             .collect();
         if has(false) || has(true) {
-            planned.extend(self.plan_ports(engine, &of_host, has(false), has(true))?);
+            check_families(&of_host, [has(false), has(true)])?;
+            // The host's own programs are led by IPv6 to a container that has IPv4 alone.
+            planned.extend(self.plan_ports(engine, &of_host, has(false), has(true) || !endpoint.has_family(true))?);
         }
         for address in endpoint.addresses().filter(|address| network.is_routed(address.is_ipv6())) {
             for port in ports {

@@ -274,6 +274,16 @@ impl Endpoint {
         self.addresses().any(|address| address == published.host_ip)
     }
 
+    /// Whether a port is published in a family that the container lacks: the host's own programs alone are led there.
+    pub fn is_for_host_alone(&self, published: &Published) -> bool {
+        !self.has_family(published.host_ip.is_ipv6())
+    }
+
+    /// The ports that are published where everybody finds them, and those for the host alone that name their address.
+    pub fn listed_ports(&self) -> impl Iterator<Item = &Published> {
+        self.published.iter().filter(|port| !port.host_ip.is_unspecified() || !self.is_for_host_alone(port))
+    }
+
     /// The name of the host end of its veth pair.
     pub fn link(&self) -> String {
         format!("nce{}", self.id.short())
@@ -334,7 +344,7 @@ impl Container {
     /// The ports that are published, by container port, in Docker's order.
     pub fn bindings(endpoints: &[Endpoint]) -> BTreeMap<(u16, Protocol), Vec<Published>> {
         let mut bindings: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for published in endpoints.iter().flat_map(|endpoint| &endpoint.published) {
+        for published in endpoints.iter().flat_map(Endpoint::listed_ports) {
             bindings.entry((published.port, published.protocol)).or_default().push(published.clone());
         }
         bindings

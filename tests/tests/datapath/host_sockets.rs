@@ -8,14 +8,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use netctl_tests::harness::{HOST4, HOST6, Host, wait};
 
-use crate::topology::{Container, DEADLINE, Place as _, ask_again, connect, exchange, network, seen, udp, whoami};
+use crate::topology::{
+    Container, DEADLINE, Place as _, ask_again, at, bind_is_refused, connect, connection_is_refused, exchange, network,
+    seen, udp, udp_bind_is_refused, whoami,
+};
 
 /// Published on every address of the host.
 const PUBLISHED: [&str; 4] = ["-p", "8080:7000", "-p", "8080:7000/udp"];
-
-fn at(address: &str, port: u16) -> Result<SocketAddr> {
-    Ok(SocketAddr::new(address.parse()?, port))
-}
 
 #[test]
 fn the_host_reaches_a_published_port_by_any_of_its_addresses() -> Result<()> {
@@ -281,32 +280,4 @@ fn a_port_that_a_program_has_is_refused_and_stays_the_programs() -> Result<()> {
     }
     ensure!(ask_again(&connect(&host.host, at("127.0.0.1", 7000)?)?, b"hello")?.starts_with("127.0.0.1 "));
     host.finish()
-}
-
-fn connection_is_refused(host: &Host, address: &str, port: u16) -> Result<bool> {
-    let to = at(address, port)?;
-    let answer = host.host.inside(|| TcpStream::connect_timeout(&to, DEADLINE).map(drop))?;
-    match answer {
-        Ok(()) => Ok(false),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(true),
-        Err(error) => Err(error).with_context(|| format!("to {to}")),
-    }
-}
-
-fn bind_is_refused(host: &Host, address: &str, port: u16) -> Result<bool> {
-    let place = at(address, port)?;
-    is_in_use(host.host.inside(|| TcpListener::bind(place).map(drop))?)
-}
-
-fn udp_bind_is_refused(host: &Host, address: &str, port: u16) -> Result<bool> {
-    let place = at(address, port)?;
-    is_in_use(host.host.inside(|| UdpSocket::bind(place).map(drop))?)
-}
-
-fn is_in_use(answer: std::io::Result<()>) -> Result<bool> {
-    match answer {
-        Ok(()) => Ok(false),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(true),
-        Err(error) => Err(error.into()),
-    }
 }

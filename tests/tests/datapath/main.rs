@@ -10,6 +10,7 @@ mod groups;
 mod host_and_hairpin;
 mod host_firewall;
 mod host_sockets;
+mod host_sockets_to_ipv4;
 mod hostile_container;
 mod hostile_outside;
 mod isolation;

@@ -3,8 +3,8 @@
 
 use std::{
     fs::File,
-    io::{Read, Write},
-    net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
+    io::{ErrorKind, Read, Write},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::PathBuf,
     process::Command,
     thread,
@@ -218,6 +218,42 @@ pub fn seen(from: &impl Place, to: SocketAddr) -> Result<IpAddr> {
     let (tcp, udp) = (address(&by_tcp, "tcp")?, address(&by_udp, "udp")?);
     ensure!(tcp == udp, "{to} sees {tcp} by TCP and {udp} by UDP");
     Ok(tcp)
+}
+
+/// An address and a port.
+pub fn at(address: &str, port: u16) -> Result<SocketAddr> {
+    Ok(SocketAddr::new(address.parse()?, port))
+}
+
+/// Whether nobody listens there, for a program of the host.
+pub fn connection_is_refused(host: &Host, address: &str, port: u16) -> Result<bool> {
+    let to = at(address, port)?;
+    let answer = host.host.inside(|| TcpStream::connect_timeout(&to, DEADLINE).map(drop))?;
+    match answer {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(true),
+        Err(error) => Err(error).with_context(|| format!("to {to}")),
+    }
+}
+
+/// Whether a program of the host is told that it cannot listen there, as the port is in use.
+pub fn bind_is_refused(host: &Host, address: &str, port: u16) -> Result<bool> {
+    let place = at(address, port)?;
+    is_in_use(host.host.inside(|| TcpListener::bind(place).map(drop))?)
+}
+
+/// The same of a datagram socket.
+pub fn udp_bind_is_refused(host: &Host, address: &str, port: u16) -> Result<bool> {
+    let place = at(address, port)?;
+    is_in_use(host.host.inside(|| UdpSocket::bind(place).map(drop))?)
+}
+
+fn is_in_use(answer: std::io::Result<()>) -> Result<bool> {
+    match answer {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(true),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Sends one datagram and awaits nothing.

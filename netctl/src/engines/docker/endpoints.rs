@@ -98,8 +98,8 @@ fn promise(engine: &Engine, asked: &NewEndpoint, network: &Network) -> Result<Do
 /// What `EndpointOperInfo` tells: the MAC, and the ports with everything chosen.
 pub fn info(engine: &Engine, id: &Id) -> Result<wire::OperationalInfo, Refusal> {
     let record = DockerEndpoint::known(engine, id)?;
-    let published = DockerEndpoint::live(engine, id)?.map(|endpoint| endpoint.published).unwrap_or_default();
-    let ports = published.iter().map(|port| {
+    let live = DockerEndpoint::live(engine, id)?;
+    let ports = live.iter().flat_map(Endpoint::listed_ports).map(|port| {
         json!({"Proto": port.protocol.number(), "Port": port.port, "HostIP": port.host_ip, "HostPort": port.host_port})
     });
     let mac = record.mac.map(|byte| format!("{byte:02x}")).join(":");
