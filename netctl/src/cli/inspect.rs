@@ -1,6 +1,6 @@
 //! `netctl inspect`: Docker's shape of a container.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 use netctl::{
@@ -27,13 +27,18 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
         Origin::Run { command, log, .. } => (command.clone(), log.clone()),
         Origin::Attached { .. } => (Vec::new(), None),
     };
-    let bindings = port_map(&endpoints);
-    let mut ports = bindings.clone();
+    let mut ports = port_map(&endpoints);
     for (port, protocol) in container.merely_exposed() {
         ports.insert(format!("{port}/{protocol}"), Value::Null);
     }
-    let exposed: Map<_, _> =
-        container.exposed.iter().map(|(port, protocol)| (format!("{port}/{protocol}"), json!({}))).collect();
+    let of_ports = container.ports.iter().map(|spec| (spec.port, spec.protocol));
+    let exposed: Map<_, _> = container
+        .exposed
+        .iter()
+        .copied()
+        .chain(of_ports)
+        .map(|(port, protocol)| (format!("{port}/{protocol}"), json!({})))
+        .collect();
     let running = container.state.status == Status::Running;
     Ok(json!({
         "Id": container.id,
@@ -57,7 +62,7 @@ fn describe(engine: &Engine, container: &Container) -> Result<Value> {
         },
         "HostConfig": {
             "NetworkMode": container.network_mode,
-            "PortBindings": bindings,
+            "PortBindings": bindings(container),
             "Dns": container.dns.servers,
             "DnsSearch": container.dns.search,
             "DnsOptions": container.dns.options,
@@ -100,6 +105,22 @@ fn sandbox(container: &Container) -> String {
         Origin::Run { .. } if container.state.pid != 0 => format!("/proc/{}/ns/net", container.state.pid),
         Origin::Run { .. } => String::new(),
     }
+}
+
+/// The ports as they were asked for, whether the container runs or not: what was left open is empty.
+fn bindings(container: &Container) -> Map<String, Value> {
+    let mut map: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for spec in &container.ports {
+        let ip = spec.host_ip.map(|ip| ip.to_string()).unwrap_or_default();
+        let port = match (spec.host_port, spec.host_port_end) {
+            (Some(first), Some(last)) => format!("{first}-{last}"),
+            (Some(port), None) => port.to_string(),
+            (None, _) => String::new(),
+        };
+        let binding = json!({ "HostIp": ip, "HostPort": port });
+        map.entry(format!("{}/{}", spec.port, spec.protocol)).or_default().push(binding);
+    }
+    map.into_iter().map(|(port, places)| (port, places.into())).collect()
 }
 
 fn port_map(endpoints: &[Endpoint]) -> Map<String, Value> {

@@ -44,21 +44,26 @@ impl Engine {
         let is_bound_by_engine = engine.binds_ports();
         let sockets = if is_bound_by_engine { None } else { list_sockets(specs.len()) };
         let mut taken = Taken { sockets, is_bound_by_engine, ..Taken::default() };
-        let mut planned = Vec::new();
-        for spec in specs {
+        let places = specs.iter().map(|spec| {
             let addresses = self.host_addresses(spec, has_ipv4, has_ipv6, is_bound_by_engine)?;
+            Ok(Place { spec, addresses })
+        });
+        let mut planned = Vec::new();
+        for group in with_common_port(places.collect::<Result<_>>()?) {
+            let Some(Place { spec, .. }) = group.first() else { continue };
+            let addresses: Vec<IpAddr> = group.iter().flat_map(|place| &place.addresses).copied().collect();
             let port = self.choose_port(&mut taken, &addresses, spec)?;
-            let rule = if spec.from.is_empty() { 0 } else { self.next_number("rule")? };
-            for address in addresses {
-                taken.published.entry((spec.protocol, port)).or_default().push(address);
-                planned.push(Published {
-                    host_ip: address,
+            taken.published.entry((spec.protocol, port)).or_default().extend(addresses);
+            for Place { spec, addresses } in &group {
+                let rule = if spec.from.is_empty() { 0 } else { self.next_number("rule")? };
+                planned.extend(addresses.iter().map(|address| Published {
+                    host_ip: *address,
                     host_port: port,
                     port: spec.port,
                     protocol: spec.protocol,
                     from: spec.from.clone(),
                     rule,
-                });
+                }));
             }
         }
         Ok(planned)
@@ -85,11 +90,8 @@ impl Engine {
     /// Refuses a port that is published or bound already.
     fn check(&self, taken: &mut Taken, address: IpAddr, port: u16, protocol: Protocol) -> Result<()> {
         self.look_near(taken, port, protocol)?;
-        let overlaps = |other: &IpAddr| {
-            other.is_ipv4() == address.is_ipv4()
-                && (*other == address || other.is_unspecified() || address.is_unspecified())
-        };
-        if taken.published.get(&(protocol, port)).is_some_and(|others| others.iter().any(overlaps)) {
+        let is_in_the_way = |other: &IpAddr| overlap(*other, address);
+        if taken.published.get(&(protocol, port)).is_some_and(|others| others.iter().any(is_in_the_way)) {
             return Err(Error::PortInUse {
                 address: SocketAddr::new(address, port),
                 protocol: protocol.to_string(),
@@ -137,6 +139,44 @@ impl Engine {
             }
         }
     }
+}
+
+/// A publication with the addresses that it answers on.
+struct Place<'a> {
+    spec: &'a PortSpec,
+    addresses: Vec<IpAddr>,
+}
+
+/// Publications of one container port that leave the host's port open have one in common, as with Docker, unless they are in
+/// each other's way. All others stand alone.
+fn with_common_port(places: Vec<Place<'_>>) -> Vec<Vec<Place<'_>>> {
+    let mut groups: Vec<Vec<Place<'_>>> = Vec::new();
+    let mut open: HashMap<_, usize> = HashMap::new();
+    for place in places {
+        let spec = place.spec;
+        let is_open = spec.host_port.is_none() || spec.host_port_end.is_some();
+        let kind = (spec.port, spec.protocol, spec.host_port, spec.host_port_end);
+        let group = open.get(&kind).and_then(|group| groups.get_mut(*group));
+        match group.filter(|group| is_open && !group.iter().any(|other| other.overlaps(&place))) {
+            Some(group) => group.push(place),
+            None => {
+                open.insert(kind, groups.len());
+                groups.push(vec![place]);
+            }
+        }
+    }
+    groups
+}
+
+impl Place<'_> {
+    fn overlaps(&self, other: &Self) -> bool {
+        self.addresses.iter().any(|address| other.addresses.iter().any(|other| overlap(*address, *other)))
+    }
+}
+
+/// Whether one port cannot be had on both, by the rules of bind(2).
+fn overlap(one: IpAddr, other: IpAddr) -> bool {
+    one.is_ipv4() == other.is_ipv4() && (one == other || one.is_unspecified() || other.is_unspecified())
 }
 
 /// The host's sockets, where that is worth a list of all of them and the kernel lists all.

@@ -1,6 +1,6 @@
 //! How ports are chosen and written: ranges, free ports, exposed ports, several publications, and whom they are for.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use netctl_tests::harness::{CLIENT4, CLIENT6, HOST4, HOST6, Host, Namespace, wait};
 use serde_json::Value;
 
@@ -35,6 +35,73 @@ fn a_container_port_has_as_many_publications_as_it_is_given() -> Result<()> {
     let shape = host.json(&["inspect", "server"])?;
     let places = shape.pointer("/0/NetworkSettings/Ports/80~1tcp").and_then(Value::as_array).context("an array")?;
     ensure!(places.len() == 5, "two families twice, and one address: {places:?}");
+    host.finish()
+}
+
+/// Open ports of one container port are one, on whatever addresses; those that would be in each other's way are not.
+#[test]
+fn publications_that_leave_the_host_port_open_have_one_in_common() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["network", "create", "--ipv6", "web"])?;
+    for protocol in ["tcp", "udp"] {
+        let port = |text: &str| format!("{text}/{protocol}");
+        let asked = [
+            "127.0.0.1::80",
+            "127.0.0.2::80",
+            "[::1]::80",
+            "81",
+            "82",
+            "127.0.0.1:9000-9005:83",
+            "127.0.0.2:9000-9005:83",
+        ];
+        let asked = asked.map(port);
+        let ports = asked.iter().flat_map(|port| ["-p", port]);
+        let options = [&["--name", protocol, "--network", "web"], ports.collect::<Vec<_>>().as_slice()].concat();
+        run(&host, &options, &SERVER)?;
+        let mut chosen = Vec::new();
+        for (container, places) in [("80", 3), ("81", 2), ("82", 2), ("83", 2)] {
+            let shape = host.json(&["inspect", protocol])?;
+            let bindings = format!("/0/NetworkSettings/Ports/{container}~1{protocol}");
+            ensure!(
+                shape.pointer(&bindings).and_then(Value::as_array).is_some_and(|all| all.len() == places),
+                "{shape}"
+            );
+            let [one] = host_ports(&host, protocol, &port(container))?[..] else {
+                bail!("{container} has several host ports: {shape}");
+            };
+            ensure!(!chosen.contains(&one), "each container port has its own");
+            chosen.push(one);
+        }
+        ensure!((9000..=9005).contains(&chosen[3]), "of the range: {chosen:?}");
+        if protocol == "tcp" {
+            for address in ["127.0.0.1", "127.0.0.2", "[::1]"] {
+                fetch(&host.host, &format!("http://{address}:{}/", chosen[0]))?;
+            }
+        }
+    }
+    run(&host, &["--name", "twice", "--network", "web", "-p", "80", "-p", "127.0.0.1::80"], &SERVER)?;
+    ensure!(host_ports(&host, "twice", "80/tcp")?.len() == 2, "every address has 127.0.0.1 among it");
+    host.finish()
+}
+
+#[test]
+fn a_stopped_container_tells_which_ports_it_asked_for() -> Result<()> {
+    let host = Host::new()?;
+    let asked = ["-p", "8080:80", "-p", "127.0.0.1::80", "-p", "9000-9005:53/udp", "--expose", "99"];
+    run(&host, &[&["--name", "server"], asked.as_slice()].concat(), &LASTING)?;
+    let expected = serde_json::json!({
+        "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": ""}],
+        "53/udp": [{"HostIp": "", "HostPort": "9000-9005"}],
+    });
+    for stopped in [false, true] {
+        if stopped {
+            host.ok(&["stop", "-t", "0", "server"])?;
+        }
+        let shape = host.json(&["inspect", "server"])?;
+        assert_eq!(shape.pointer("/0/HostConfig/PortBindings"), Some(&expected), "stopped: {stopped}");
+        let exposed = shape.pointer("/0/Config/ExposedPorts").and_then(Value::as_object).context("ports")?;
+        assert_eq!(exposed.keys().collect::<Vec<_>>(), ["53/udp", "80/tcp", "99/tcp"]);
+    }
     host.finish()
 }
 
