@@ -10,6 +10,7 @@ mod family_maps;
 mod hints;
 mod host_maps;
 mod io;
+mod link;
 mod maps;
 mod programs;
 mod stages;

@@ -27,6 +27,7 @@ use crate::{
     apply::{self, HeaderFields},
     family_maps::{FamilyMaps, write_words},
     io::Frame,
+    link::Link,
     maps::{TRAFFIC, VERDICTS},
 };
 
@@ -91,7 +92,7 @@ pub trait Answers: HeaderFields + FamilyMaps {
 
 /// Carries out a verdict and gives the hook's return value.
 #[inline(always)]
-pub fn carry_out<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Address>) -> i32 {
+pub fn carry_out<F: Answers, L: Link>(frame: &Frame<'_, L>, hook: Hook, verdict: &Verdict<F::Address>) -> i32 {
     let length = u64::from(frame.context().len());
     match verdict.action {
         action::PASS => {
@@ -99,9 +100,12 @@ pub fn carry_out<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F:
             sent(hook, length);
             hook.pass
         }
-        action::DELIVER | action::ASK_FIREWALL => deliver::<F>(frame, hook, verdict, length),
+        action::DELIVER | action::ASK_FIREWALL => deliver::<F, L>(frame, hook, verdict, length),
         action::FORWARD => {
-            if !apply::apply::<F>(frame, &verdict.edit) {
+            let Some(frame) = L::complete(frame) else {
+                return shot(hook, Reason::RewriteFailed as u16, length);
+            };
+            if !apply::apply::<F>(&frame, &verdict.edit) {
                 return shot(hook, Reason::RewriteFailed as u16, length);
             }
             sent(hook, length);
@@ -139,10 +143,13 @@ pub fn answer_or_drop<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdi
 }
 
 #[inline(always)]
-fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Address>, length: u64) -> i32 {
+fn deliver<F: Answers, L: Link>(frame: &Frame<'_, L>, hook: Hook, verdict: &Verdict<F::Address>, length: u64) -> i32 {
     let ethertype = if F::IS_V6 { ethernet::TYPE_IPV6 } else { ethernet::TYPE_IPV4 };
     let header = Ethernet::new(verdict.destination_mac, verdict.source_mac, ethertype);
-    if !frame.store(0, header) || !apply::apply::<F>(frame, &verdict.edit) {
+    let Some(frame) = L::complete(frame) else {
+        return shot(hook, Reason::RewriteFailed as u16, length);
+    };
+    if !frame.store(0, header) || !apply::apply::<F>(&frame, &verdict.edit) {
         return shot(hook, Reason::RewriteFailed as u16, length);
     }
     if hook.direction == DIRECTION_INGRESS && verdict.action == action::ASK_FIREWALL {
@@ -151,7 +158,7 @@ fn deliver<F: Answers>(frame: &Frame<'_>, hook: Hook, verdict: &Verdict<F::Addre
         // SAFETY: the helper takes an interface index and a flag.
         return unsafe { bpf_redirect(verdict.ifindex, u64::from(BPF_F_INGRESS)) as i32 };
     }
-    hand_over(frame, hook, verdict.receiver, verdict.ifindex, length)
+    hand_over(&frame, hook, verdict.receiver, verdict.ifindex, length)
 }
 
 /// Delivers a packet that is addressed rightly to the container in slot `receiver`, behind `ifindex`.
@@ -246,13 +253,13 @@ pub fn shot(hook: Hook, reason: u16, length: u64) -> i32 {
 
 /// Drops a packet before any verdict was formed.
 #[inline(always)]
-pub fn drop(frame: &Frame<'_>, hook: Hook, reason: Reason) -> i32 {
+pub fn drop<L: Link>(frame: &Frame<'_, L>, hook: Hook, reason: Reason) -> i32 {
     shot(hook, reason as u16, u64::from(frame.context().len()))
 }
 
 /// Leaves a packet to the host before any verdict was formed.
 #[inline(always)]
-pub fn pass(frame: &Frame<'_>, hook: Hook, reason: Reason) -> i32 {
+pub fn pass<L: Link>(frame: &Frame<'_, L>, hook: Hook, reason: Reason) -> i32 {
     count(hook, hook.slot, reason as u16, u64::from(frame.context().len()));
     hook.pass
 }

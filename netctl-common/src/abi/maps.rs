@@ -61,8 +61,17 @@ pub mod stage {
     /// ICMP errors that come in on an uplink.
     pub const UPLINK_ERROR: u32 = 10;
 
+    /// Fragments that come in on an uplink without an Ethernet header.
+    pub const TUNNEL_FRAGMENT: u32 = 11;
+    /// What comes in on an uplink without an Ethernet header for a container's own address.
+    pub const TUNNEL_DIRECT: u32 = 12;
+    /// The first packets of what an uplink without an Ethernet header brings to a published port.
+    pub const TUNNEL_BEGIN: u32 = 13;
+    /// ICMP errors that come in on an uplink without an Ethernet header.
+    pub const TUNNEL_ERROR: u32 = 14;
+
     /// Each program with its place.
-    pub const ALL: [(u32, &str); 11] = [
+    pub const ALL: [(u32, &str); 15] = [
         (CONTAINER_FRAGMENT, "container_fragment"),
         (UPLINK_FRAGMENT, "uplink_fragment"),
         (CONTAINER_GROUP, "container_group"),
@@ -74,6 +83,10 @@ pub mod stage {
         (CONTAINER_FOLLOW, "container_follow"),
         (UPLINK_BEGIN, "uplink_begin"),
         (UPLINK_ERROR, "uplink_error"),
+        (TUNNEL_FRAGMENT, "tunnel_fragment"),
+        (TUNNEL_DIRECT, "tunnel_direct"),
+        (TUNNEL_BEGIN, "tunnel_begin"),
+        (TUNNEL_ERROR, "tunnel_error"),
     ];
 }
 

@@ -137,5 +137,5 @@ pub fn run_with<F: Answers, const HINTED: bool>(
     };
     let mut parsed = F::parse(&frame, ethernet::LENGTH);
     let verdict = stage(&frame, &Maps::new(context), &pipeline::Sender { slot, endpoint }, &mut parsed);
-    verdict::carry_out::<F>(&frame, hook, &verdict)
+    verdict::carry_out::<F, _>(&frame, hook, &verdict)
 }

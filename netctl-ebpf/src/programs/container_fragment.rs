@@ -13,6 +13,7 @@ use super::{
     fragment_note::note,
 };
 use crate::{
+    link::Ethernet,
     maps::ENDPOINTS,
     stages::go_on,
     verdict::{self, Hook, stage},
@@ -77,7 +78,7 @@ fn ipv4_part(context: &TcContext, slot: u32) -> i32 {
 #[inline(never)]
 fn ipv4_note(context: &TcContext, slot: u32) -> i32 {
     let network = ENDPOINTS.get(slot).map_or(0, |endpoint| endpoint.network);
-    note::<V4>(context, Hook::container(slot), network)
+    note::<V4, Ethernet>(context, Hook::container(slot), network)
 }
 
 #[inline(always)]
@@ -91,7 +92,7 @@ fn ipv6_part(context: &TcContext, slot: u32) -> i32 {
 #[inline(never)]
 fn ipv6_note(context: &TcContext, slot: u32) -> i32 {
     let network = ENDPOINTS.get(slot).map_or(0, |endpoint| endpoint.network);
-    note::<V6>(context, Hook::container(slot), network)
+    note::<V6, Ethernet>(context, Hook::container(slot), network)
 }
 
 #[inline(never)]

@@ -8,14 +8,15 @@ use netctl_common::{
 
 use crate::{
     io::Frame,
+    link::Link,
     tables::Maps,
     verdict::{self, Answers, Hook, stage},
 };
 
 /// `stage::FOLLOW`, or what the hook shall return.
 #[inline(always)]
-pub fn note<F: Answers>(context: &TcContext, hook: Hook, network: u32) -> i32 {
-    let frame = Frame::new(context, 0);
+pub fn note<F: Answers, L: Link>(context: &TcContext, hook: Hook, network: u32) -> i32 {
+    let frame = Frame::<L>::of(context, 0);
     let parsed = F::parse(&frame, ethernet::LENGTH);
     match fragment::note(&frame, &Maps::<F>::new(context), network, &parsed) {
         SOUND => stage::FOLLOW,

@@ -1,78 +1,83 @@
 //! Fragments that come in on an uplink. `uplink_ingress` leaves them to this program.
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
-use netctl_common::{
-    abi::maps::stage::UPLINK_DIRECT,
-    datapath::{V4, V6, fragment},
-    wire::ethernet::{self, Ethernet},
-};
+use netctl_common::datapath::{V4, V6, fragment};
 
 use super::{
     fragment_note::note,
-    uplink::{ipv4_begin, ipv6_begin, run},
+    uplink::{ipv4_begin, ipv6_begin, is_ipv4, run},
 };
 use crate::{
-    io::Frame,
+    link::{Bare, Ethernet, Link},
     stages::go_on,
     verdict::{self, Hook, stage},
 };
 
 #[classifier]
 pub fn uplink_fragment(context: TcContext) -> i32 {
-    let ethertype = Frame::new(&context, 0).load_constant::<0, Ethernet>().map(|header| header.ethertype);
-    if ethertype == Some(ethernet::TYPE_IPV4) {
-        match ipv4_part(&context) {
-            stage::BEGIN => match ipv4_begin(&context) {
-                stage::FOLLOW => verdict::settled(&context, Hook::uplink(), ipv4_part(&context)),
+    fragment::<Ethernet>(&context)
+}
+
+#[classifier]
+pub fn tunnel_fragment(context: TcContext) -> i32 {
+    fragment::<Bare>(&context)
+}
+
+#[inline(always)]
+fn fragment<L: Link>(context: &TcContext) -> i32 {
+    if is_ipv4::<L>(context) {
+        match ipv4_part::<L>(context) {
+            stage::BEGIN => match ipv4_begin::<L>(context) {
+                stage::FOLLOW => verdict::settled(context, Hook::uplink(), ipv4_part::<L>(context)),
                 done => done,
             },
-            stage::DIRECT => go_on(&context, Hook::uplink(), UPLINK_DIRECT),
+            stage::DIRECT => go_on(context, Hook::uplink(), L::DIRECT),
             done => done,
         }
     } else {
-        match ipv6_part(&context) {
-            stage::BEGIN => match ipv6_begin(&context) {
-                stage::FOLLOW => verdict::settled(&context, Hook::uplink(), ipv6_part(&context)),
+        match ipv6_part::<L>(context) {
+            stage::BEGIN => match ipv6_begin::<L>(context) {
+                stage::FOLLOW => verdict::settled(context, Hook::uplink(), ipv6_part::<L>(context)),
                 done => done,
             },
-            stage::DIRECT => go_on(&context, Hook::uplink(), UPLINK_DIRECT),
+            stage::DIRECT => go_on(context, Hook::uplink(), L::DIRECT),
             done => done,
         }
     }
 }
 
 #[inline(never)]
-fn ipv4(context: &TcContext) -> i32 {
-    run::<V4>(context, |frame, tables, parsed| fragment::uplink(frame, tables, parsed))
+fn ipv4<L: Link>(context: &TcContext) -> i32 {
+    run::<V4, L>(context, |frame, tables, parsed| fragment::uplink(frame, tables, parsed))
 }
 
 #[inline(never)]
-fn ipv6(context: &TcContext) -> i32 {
-    run::<V6>(context, |frame, tables, parsed| fragment::uplink(frame, tables, parsed))
+fn ipv6<L: Link>(context: &TcContext) -> i32 {
+    run::<V6, L>(context, |frame, tables, parsed| fragment::uplink(frame, tables, parsed))
 }
 
 #[inline(always)]
-fn ipv4_part(context: &TcContext) -> i32 {
-    match ipv4_note(context) {
-        stage::FOLLOW => ipv4(context),
+fn ipv4_part<L: Link>(context: &TcContext) -> i32 {
+    match ipv4_note::<L>(context) {
+        stage::FOLLOW => ipv4::<L>(context),
         done => done,
     }
 }
 
 #[inline(never)]
-fn ipv4_note(context: &TcContext) -> i32 {
-    note::<V4>(context, Hook::uplink(), 0)
+fn ipv4_note<L: Link>(context: &TcContext) -> i32 {
+    note::<V4, L>(context, Hook::uplink(), 0)
 }
 
 #[inline(always)]
-fn ipv6_part(context: &TcContext) -> i32 {
-    match ipv6_note(context) {
-        stage::FOLLOW => ipv6(context),
+fn ipv6_part<L: Link>(context: &TcContext) -> i32 {
+    match ipv6_note::<L>(context) {
+        stage::FOLLOW => ipv6::<L>(context),
         done => done,
     }
 }
 
 #[inline(never)]
-fn ipv6_note(context: &TcContext) -> i32 {
-    note::<V6>(context, Hook::uplink(), 0)
+fn ipv6_note<L: Link>(context: &TcContext) -> i32 {
+    note::<V6, L>(context, Hook::uplink(), 0)
 }

@@ -2,17 +2,15 @@
 
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, macros::classifier, programs::TcContext};
 use netctl_common::{
-    abi::{
-        Reason,
-        maps::stage::{UPLINK_BEGIN, UPLINK_DIRECT, UPLINK_ERROR, UPLINK_FRAGMENT},
-    },
+    abi::Reason,
     datapath::{V4, V6, pipeline},
-    wire::ethernet::{self, Ethernet},
+    wire::ethernet,
 };
 
 use super::uplink::run_with;
 use crate::{
     io::Frame,
+    link::{Bare, Ethernet, Link},
     stages::go_on,
     verdict::{self, Hook, stage},
 };
@@ -22,21 +20,31 @@ const SUFFICIENT: u32 = 14 + 40 + 20;
 
 #[classifier]
 pub fn uplink_ingress(context: TcContext) -> i32 {
-    let frame = Frame::new(&context, SUFFICIENT);
+    let frame = Frame::<Ethernet>::of(&context, SUFFICIENT);
     if is_tagged(&context) {
         return verdict::pass(&frame, Hook::uplink(), Reason::NotOurs);
     }
-    let ethertype = frame.load_constant::<0, Ethernet>().map(|header| header.ethertype);
-    let outcome = match ethertype {
-        Some(ethernet::TYPE_IPV4) => ipv4(&context),
-        Some(ethernet::TYPE_IPV6) => ipv6(&context),
-        _ => return verdict::pass(&frame, Hook::uplink(), Reason::NotOurs),
+    ingress(&context, &frame)
+}
+
+/// On uplinks without an Ethernet header.
+#[classifier]
+pub fn tunnel_ingress(context: TcContext) -> i32 {
+    ingress(&context, &Frame::<Bare>::of(&context, SUFFICIENT))
+}
+
+#[inline(always)]
+fn ingress<L: Link>(context: &TcContext, frame: &Frame<'_, L>) -> i32 {
+    let outcome = match L::ethertype(frame) {
+        Some(ethernet::TYPE_IPV4) => ipv4::<L>(context),
+        Some(ethernet::TYPE_IPV6) => ipv6::<L>(context),
+        _ => return verdict::pass(frame, Hook::uplink(), Reason::NotOurs),
     };
     match outcome {
-        stage::BEGIN => go_on(&context, Hook::uplink(), UPLINK_BEGIN),
-        stage::ERROR => go_on(&context, Hook::uplink(), UPLINK_ERROR),
-        stage::FRAGMENT => go_on(&context, Hook::uplink(), UPLINK_FRAGMENT),
-        stage::DIRECT => go_on(&context, Hook::uplink(), UPLINK_DIRECT),
+        stage::BEGIN => go_on(context, Hook::uplink(), L::BEGIN),
+        stage::ERROR => go_on(context, Hook::uplink(), L::ERROR),
+        stage::FRAGMENT => go_on(context, Hook::uplink(), L::FRAGMENT),
+        stage::DIRECT => go_on(context, Hook::uplink(), L::DIRECT),
         done => done,
     }
 }
@@ -51,11 +59,11 @@ fn is_tagged(context: &TcContext) -> bool {
 }
 
 #[inline(never)]
-fn ipv4(context: &TcContext) -> i32 {
-    run_with::<V4, true>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
+fn ipv4<L: Link>(context: &TcContext) -> i32 {
+    run_with::<V4, L, true>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
 }
 
 #[inline(never)]
-fn ipv6(context: &TcContext) -> i32 {
-    run_with::<V6, true>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
+fn ipv6<L: Link>(context: &TcContext) -> i32 {
+    run_with::<V6, L, true>(context, |_, tables, parsed| pipeline::uplink_ingress(tables, parsed))
 }

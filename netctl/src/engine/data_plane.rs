@@ -12,7 +12,7 @@ use super::{
 use crate::{
     failpoint::failpoint,
     kernel::{
-        Interface, RuleKind,
+        Interface, LinkHeader, RuleKind,
         bpf::{Attachment, Count, DIGEST, DataPlane, FlowEnd, Limits, is_hooked},
         index_of, netns_cookie,
     },
@@ -93,12 +93,15 @@ impl Engine {
 
     /// Puts the new programs in the old ones' places; no interface is without one in between.
     fn replace_programs(&self) -> Result<()> {
-        for ifindex in self.data_plane.hooked_interfaces() {
-            self.data_plane.replace_on_uplink(ifindex)?;
+        let netlink = self.netlink()?;
+        for uplink in netlink.links()?.iter().filter(|interface| is_uplink(interface)) {
+            if is_hooked(&self.data_plane, uplink.index) || self.has_filter(uplink.index)? {
+                self.data_plane.replace_on_uplink(netlink, uplink)?;
+            }
         }
         for (endpoint, _) in self.store.all::<Endpoint>()? {
             let index = index_of(&endpoint.link()).unwrap_or(0);
-            self.data_plane.replace_on_container(self.netlink()?, index)?;
+            self.data_plane.replace_on_container(netlink, index)?;
         }
         Ok(())
     }
@@ -130,7 +133,7 @@ impl Engine {
         let wanted = |interface: &&Interface| only.is_empty() || only.contains(&interface.name);
         for interface in interfaces.iter().filter(|interface| is_uplink(interface)).filter(wanted) {
             if !is_hooked(&self.data_plane, interface.index) && !self.has_filter(interface.index)? {
-                let how = self.data_plane.hook_uplink(self.netlink()?, &interface.name, interface.index)?;
+                let how = self.data_plane.hook_uplink(self.netlink()?, interface)?;
                 if how == Attachment::Filter {
                     self.note_filter(interface.index)?;
                 }
@@ -194,7 +197,7 @@ impl Engine {
             if is_uplink(&interface)
                 && (is_hooked(&self.data_plane, interface.index) || self.has_filter(interface.index)?)
             {
-                self.data_plane.unhook_uplink(&interface.name, interface.index)?;
+                self.data_plane.unhook_uplink(&interface)?;
             }
         }
         failpoint("unload.unhooked");
@@ -288,8 +291,8 @@ impl Engine {
     }
 }
 
-/// Whether packets from outside may come in by the interface: it is not ours, no loopback, and on its own.
+/// Whether packets from outside may come in by the interface: it is not ours, on its own, and there is a program for it.
 fn is_uplink(interface: &Interface) -> bool {
     let is_ours = interface.alias.starts_with("netctl:");
-    !is_ours && !interface.is_loopback && !interface.is_enslaved && interface.is_ethernet
+    !is_ours && !interface.is_enslaved && interface.link_header != LinkHeader::Foreign
 }

@@ -58,12 +58,32 @@ pub struct Interface {
     pub alias: String,
     /// Whether it is a port of a bridge, bond, VRF or the like.
     pub is_enslaved: bool,
-    /// Whether packets begin with an Ethernet header.
-    pub is_ethernet: bool,
-    /// Whether it is the loopback interface.
-    pub is_loopback: bool,
+    /// What its packets begin with.
+    pub link_header: LinkHeader,
     /// Its queueing discipline.
     pub qdisc: String,
+}
+
+/// What the packets of a link begin with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkHeader {
+    /// An Ethernet header.
+    Ethernet,
+    /// The IP header: tun, WireGuard, ipip, gre, sit, ppp.
+    Absent,
+    /// The loopback interface, and links that carry no IP or carry it behind something else.
+    Foreign,
+}
+
+impl LinkHeader {
+    fn of(kind: LinkLayerType) -> Self {
+        use LinkLayerType::{Ether, Ip6gre, Ipgre, None, Ppp, Rawip, Sit, Tunnel, Tunnel6};
+        match kind {
+            Ether => Self::Ethernet,
+            None | Rawip | Ppp | Tunnel | Tunnel6 | Sit | Ipgre | Ip6gre => Self::Absent,
+            _ => Self::Foreign,
+        }
+    }
 }
 
 /// The index of a link in the caller's namespace.
@@ -300,8 +320,7 @@ fn interface(message: &LinkMessage) -> Interface {
         name: String::new(),
         alias: String::new(),
         is_enslaved: false,
-        is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
-        is_loopback: message.header.link_layer_type == LinkLayerType::Loopback,
+        link_header: LinkHeader::of(message.header.link_layer_type),
         qdisc: String::new(),
     };
     for attribute in &message.attributes {

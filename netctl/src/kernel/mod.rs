@@ -23,7 +23,7 @@ pub mod sysctl;
 pub use cgroup::Cgroup;
 pub use error::{KernelError, Result};
 pub use interfaces::{InterfaceChange, InterfaceState};
-pub use links::{Interface, Veth, index_of};
+pub use links::{Interface, LinkHeader, Veth, index_of};
 pub use lock::Lock;
 pub use monitor::Monitor;
 pub use netlink::Netlink;

@@ -13,6 +13,7 @@ pub mod own_run;
 pub mod page;
 pub mod podman;
 pub mod process;
+pub mod tunnel;
 pub mod upstream;
 pub mod wait;
 
@@ -27,4 +28,5 @@ pub use namespace::Namespace;
 pub use own_run::OwnRun;
 pub use podman::Podman;
 pub use process::Child;
+pub use tunnel::Tunnel;
 pub use upstream::Upstream;

@@ -65,7 +65,7 @@ fn large_datagrams_pass_published_ports_masquerade_and_hairpin() -> Result<()> {
 }
 
 /// Sends a large datagram and checks that it comes back unharmed; the address that the server saw.
-fn large_seen(from: &impl Place, to: SocketAddr) -> Result<IpAddr> {
+pub fn large_seen(from: &impl Place, to: SocketAddr) -> Result<IpAddr> {
     let data: Vec<u8> = (0..LARGE).map(|index| (index % 251) as u8).collect();
     let answer = from.inside(|| -> Result<Vec<u8>> {
         let socket = udp(to.ip(), to.port())?;

@@ -21,4 +21,5 @@ mod several_networks;
 mod sources;
 mod survival;
 mod topology;
+mod tunnels;
 mod unusual_packets;

@@ -144,7 +144,7 @@ fn a_published_service_answers_datagrams_and_a_closed_one_refuses_them() -> Resu
     host.finish()
 }
 
-fn assert_refused(from: &impl Place, to: SocketAddr) -> Result<()> {
+pub fn assert_refused(from: &impl Place, to: SocketAddr) -> Result<()> {
     let answer = from.inside(|| -> Result<_> { Ok(exchange(&udp(to.ip(), to.port())?, b"anybody?")) })?;
     let error = answer?.err().with_context(|| format!("{to} answers"))?;
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{to}: {error}");

@@ -73,7 +73,7 @@ fn a_narrow_hop_is_found(forwarding: &str, uplink_too: bool) -> Result<()> {
 const SIZE: usize = 1 << 20;
 
 /// From a published port of the container to somebody far away.
-fn download(server: &Container<'_>, far: &Namespace, to: SocketAddr) -> Result<()> {
+pub fn download(server: &Container<'_>, far: &Namespace, to: SocketAddr) -> Result<()> {
     let any = if to.is_ipv4() { "0.0.0.0" } else { "::" };
     let listener = server.inside(|| TcpListener::bind((any, 8000)))??;
     let receiver = far.inside(|| TcpStream::connect_timeout(&to, DEADLINE))?.with_context(|| format!("to {to}"))?;
@@ -82,7 +82,7 @@ fn download(server: &Container<'_>, far: &Namespace, to: SocketAddr) -> Result<(
 }
 
 /// From the container to somebody far away.
-fn upload(container: &Container<'_>, far: &Namespace, to: IpAddr) -> Result<()> {
+pub fn upload(container: &Container<'_>, far: &Namespace, to: IpAddr) -> Result<()> {
     let any = if to.is_ipv4() { "0.0.0.0" } else { "::" };
     let listener = far.inside(|| TcpListener::bind((any, 8001)))??;
     let to = SocketAddr::new(to, 8001);
@@ -130,7 +130,8 @@ s.send(b"y" * (found - headers))
 print(found)
 "#;
 
-fn discovered(container: &Container<'_>, far: &Namespace, to: IpAddr) -> Result<usize> {
+/// The path's MTU as the container finds it, by datagrams to [`PORT`] of somebody far away.
+pub fn discovered(container: &Container<'_>, far: &Namespace, to: IpAddr) -> Result<usize> {
     let any = if to.is_ipv4() { "0.0.0.0" } else { "::" };
     let ear = far.inside(|| UdpSocket::bind((any, PORT)))??;
     ear.set_read_timeout(Some(DEADLINE))?;

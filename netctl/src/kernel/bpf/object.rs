@@ -24,7 +24,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ne
 pub const DIGEST: &str = env!("NETCTL_PROGRAMS_DIGEST");
 
 /// The programs that are attached to interfaces.
-const PROGRAMS: [&str; 2] = [attach::CONTAINER_EGRESS, attach::UPLINK_INGRESS];
+const PROGRAMS: [&str; 3] = [attach::CONTAINER_EGRESS, attach::UPLINK_INGRESS, attach::TUNNEL_INGRESS];
 
 /// Sizes that are chosen when the data plane is loaded.
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +58,16 @@ impl DataPlane {
     /// Whether programs and maps are pinned.
     pub fn is_loaded(&self) -> bool {
         let pinned = names(&self.directory.join("maps"));
-        self.has_programs() && maps::ALL.iter().all(|name| pinned.contains(*name)) && self.is_host_hooked()
+        let programs = names(&self.directory.join("programs"));
+        PROGRAMS.iter().all(|name| programs.contains(*name))
+            && maps::ALL.iter().all(|name| pinned.contains(*name))
+            && self.is_host_hooked()
     }
 
-    /// Whether the programs are pinned, those of another build included.
+    /// Whether programs are pinned, those of another build included, which may have been fewer.
     pub fn has_programs(&self) -> bool {
         let pinned = names(&self.directory.join("programs"));
-        PROGRAMS.iter().all(|name| pinned.contains(*name))
+        PROGRAMS.iter().any(|name| pinned.contains(*name))
     }
 
     /// Loads and pins programs and maps; maps that are pinned already are used again. The kernel's optional features, as
