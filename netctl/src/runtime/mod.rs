@@ -6,6 +6,7 @@ mod control;
 mod exec;
 mod file_texts;
 mod files;
+mod forwarding;
 mod guests;
 mod lifecycle;
 mod monitor;

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     control::{Control, MONITOR_END, Message},
-    files,
+    files, forwarding,
 };
 use crate::{
     engine::{Dirs, Engine, Error, Result, RunSpec, Sharing},
@@ -65,7 +65,7 @@ pub(super) fn release(dirs: &Dirs, container: &Container, mut control: Control, 
         tracing::warn!("{error}");
     }
     control.tell(&Message::Go);
-    finish(&mut control, mode)
+    finish(&mut control, container, mode)
 }
 
 /// Starts the monitor of a recorded container and builds its networks, up to where it has happened.
@@ -92,16 +92,19 @@ pub(super) fn prepare(engine: &Engine, dirs: &Dirs, container: &Container, mode:
     engine.apply_sysctls(container, &netns)?;
     files::write(engine, container, &endpoints)?;
     failpoint("run.joined");
+    if mode == Mode::Foreground {
+        forwarding::forward_to(pid).map_err(KernelError::errno("forward signals to the command"))?;
+    }
     engine.commit_container(container, pid)?;
     Ok(control)
 }
 
-fn finish(control: &mut Control, mode: Mode) -> Result<u8> {
+fn finish(control: &mut Control, container: &Container, mode: Mode) -> Result<u8> {
     match control.hear() {
         Some(Message::Started) if mode == Mode::Detached => return Ok(0),
         Some(Message::Started) => {}
         Some(Message::Failed(code, why)) => {
-            eprintln!("netctl: cannot run the command: {why}");
+            eprintln!("netctl: cannot run {}: {why}", program(container));
             // It is recorded before the caller goes on.
             while control.hear().is_some() {}
             return Ok(code);
@@ -111,6 +114,13 @@ fn finish(control: &mut Control, mode: Mode) -> Result<u8> {
     match control.hear() {
         Some(Message::Exited(code)) => Ok(code),
         _ => Err(Error::Monitor("its monitor ended".to_owned())),
+    }
+}
+
+fn program(container: &Container) -> &str {
+    match &container.origin {
+        Origin::Run { command, .. } => command.first().map_or("the command", String::as_str),
+        Origin::Attached { .. } => "the command",
     }
 }
 

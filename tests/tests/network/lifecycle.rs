@@ -3,9 +3,46 @@
 use std::{fs, path::Path};
 
 use anyhow::{Result, ensure};
-use netctl_tests::harness::{HOST4, Host, wait};
+use netctl_tests::harness::{Child, HOST4, Host, wait};
+use nix::sys::signal::Signal;
 
-use crate::scene::{DEADLINE, LASTING, SERVER, fetch, is_running, pid, run, wait_for_status, words};
+use crate::scene::{DEADLINE, LASTING, SERVER, fetch, is_running, pid, run, wait_for_status, words, wrapped};
+
+#[test]
+fn signals_for_a_foreground_run_reach_its_command() -> Result<()> {
+    let host = Host::new()?;
+    let script = "for s in HUP INT QUIT USR1 USR2 TERM; do trap \"echo got $s; exit 7\" $s; done
+        echo ready; while :; do sleep 0.05; done";
+    let begin = |name: &str, script: &str| -> Result<Child> {
+        let run = ["run", "--rm", "--name", name, "--network", "none", "--", "sh", "-c", script];
+        let child = Child::spawn(&mut host.command(&run)?)?;
+        wait::until(DEADLINE, "the command", || Ok(child.stdout()?.contains("ready")))?;
+        Ok(child)
+    };
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGTERM] {
+        let mut child = begin(signal.as_str(), script)?;
+        child.signal(signal)?;
+        assert_eq!(child.wait(DEADLINE)?.code(), Some(7), "{signal}");
+        let name = signal.as_str().trim_start_matches("SIG");
+        ensure!(child.stdout()?.contains(&format!("got {name}\n")), "{signal}: {}", child.stdout()?);
+    }
+    // One that nobody handles ends it, as it does for a shell.
+    let mut plain = begin("plain", "echo ready; exec sleep 1000")?;
+    plain.signal(Signal::SIGINT)?;
+    assert_eq!(plain.wait(DEADLINE)?.code(), Some(130));
+    // What was ignored from the start, as by `nohup`, is not passed on.
+    let inner = format!("{script}; true");
+    let wrapper = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"];
+    let arguments = ["run", "--rm", "--network", "none", "--", "sh", "-c", &inner];
+    let mut deaf = Child::spawn(&mut wrapped(&host, &wrapper, &arguments)?)?;
+    wait::until(DEADLINE, "the command", || Ok(deaf.stdout()?.contains("ready")))?;
+    deaf.signal(Signal::SIGHUP)?;
+    deaf.signal(Signal::SIGTERM)?;
+    assert_eq!(deaf.wait(DEADLINE)?.code(), Some(7));
+    ensure!(deaf.stdout()?.contains("got TERM"), "{}", deaf.stdout()?);
+    ensure!(host.ok(&["ps", "-a", "-q"])?.is_empty(), "nothing is left");
+    host.finish()
+}
 
 #[test]
 fn a_foreground_run_ends_as_its_command_does() -> Result<()> {
@@ -26,7 +63,8 @@ fn a_foreground_run_ends_as_its_command_does() -> Result<()> {
     for (command, code) in cases {
         let ended = host.netctl(&words(&[&["run", "--rm", "--network", "none", "--"], command]))?;
         ensure!(ended.code == code && ended.stdout.is_empty(), "{command:?}: wanted {code}, got {ended:?}");
-        ensure!(ended.stderr.is_empty() != [126, 127].contains(&code), "{command:?}: {ended:?}");
+        let sentence = format!("netctl: cannot run {}: ", command[0]);
+        ensure!(ended.stderr.starts_with(&sentence) == [126, 127].contains(&code), "{command:?}: {ended:?}");
     }
     ensure!(host.ok(&["ps", "-a", "-q"])?.is_empty(), "--rm leaves nothing");
     let kept = host.netctl(&[
