@@ -7,8 +7,11 @@ use super::tables::{NewFlow, Route, Tables};
 use crate::abi::{Be16, End, Flow, FlowKey, FlowReference, OUTSIDE, Reason, Settings, flow_state};
 use crate::wire::transport::{ACK, FIN, RST, SYN, TCP, UDP};
 
-/// How many records a packet looks at before it gives up.
-const PROBES: u32 = 16;
+/// How many records a packet looks at before it gives up. An odd number: the next packet looks at others in a small table, too.
+const PROBES: u32 = 17;
+
+/// After how many of them a flow that nobody has confirmed will do, too.
+const PRESSED: u32 = 8;
 
 /// An odd number whose multiples spread over all bits: 2^64 divided by the golden ratio.
 pub const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -79,6 +82,10 @@ pub fn refresh<A>(found: &Found<'_, A>, tcp_flags: u8, now: u32) {
     let seen = if found.is_reply { &state.responder_seen } else { &state.initiator_seen };
     if seen.load() != now {
         seen.store(now);
+        // Not TCP: no flags tell that an answer was heard.
+        if tcp_flags == 0 && !found.is_reply && state.responder_seen.load() != 0 {
+            state.tcp.store(tcp_seen::ESTABLISHED);
+        }
     }
     if tcp_flags == 0 {
         return;
@@ -131,7 +138,7 @@ pub fn begin<F: Family, T: Tables<F>>(
     };
     let quota = u64::from(settings.flow_quota);
     if count.load() >= quota {
-        sweep(tables, settings, now);
+        sweep(tables, settings, owner.slot, now);
         if count.load() >= quota {
             return Begun::refused(Reason::QuotaExceeded);
         }
@@ -266,7 +273,7 @@ fn evict<F: Family, T: Tables<F>>(tables: &T, reference: FlowReference, now: u32
     let Some(flow) = tables.flow(reference.index()) else {
         return false;
     };
-    if flow.state.version.load() != reference.version || !reclaim(tables, flow, now, patience) {
+    if flow.state.version.load() != reference.version || !reclaim(tables, flow, now, patience, false) {
         return false;
     }
     flow.state.claim.store(flow_state::FREE);
@@ -281,28 +288,29 @@ fn claim<'a, F: Family, T: Tables<F>>(
     settings: &Settings,
     now: u32,
 ) -> Option<(u32, &'a Flow<F::Address>)> {
-    for _ in 0..PROBES {
+    for probe in 0..PROBES {
         let index = tables.advance_hand() & settings.flow_mask;
         let flow = tables.flow(index)?;
         let claim = &flow.state.claim;
         if claim.load() == flow_state::FREE && T::exchange(claim, flow_state::FREE, flow_state::BUSY) {
             return Some((index, flow));
         }
-        if reclaim(tables, flow, now, RECORD_PATIENCE) {
+        if reclaim(tables, flow, now, RECORD_PATIENCE, probe >= PRESSED) {
             return Some((index, flow));
         }
     }
     None
 }
 
-/// Frees records of expired flows, which count against their owners' quotas until then. It begins anywhere: an endpoint's
+/// Frees records of expired flows, which count against their owners' quotas until then, and those that nobody has confirmed of
+/// the owner that needs room. It begins anywhere: an endpoint's
 /// records lie close together, and the hand may have the whole table to go before it comes to them.
 #[inline(always)]
-fn sweep<F: Family, T: Tables<F>>(tables: &T, settings: &Settings, now: u32) {
+fn sweep<F: Family, T: Tables<F>>(tables: &T, settings: &Settings, slot: u32, now: u32) {
     let mut candidate = tables.random();
     for _ in 0..PROBES {
         if let Some(flow) = tables.flow(candidate & settings.flow_mask)
-            && reclaim(tables, flow, now, RECORD_PATIENCE)
+            && reclaim(tables, flow, now, RECORD_PATIENCE, owner(flow.initiator, flow.responder).slot == slot)
         {
             flow.state.claim.store(flow_state::FREE);
         }
@@ -311,16 +319,23 @@ fn sweep<F: Family, T: Tables<F>>(tables: &T, settings: &Settings, now: u32) {
     }
 }
 
-/// Takes the record of a flow that may go or has lost an end, removes its keys and leaves it marked busy; whether it did.
+/// Takes the record of a flow that may go, the sooner if `is_pressed`, or has lost an end; removes its keys and
+/// leaves it marked busy. Whether it did.
 #[inline(always)]
-fn reclaim<F: Family, T: Tables<F>>(tables: &T, flow: &Flow<F::Address>, now: u32, patience: u32) -> bool {
+fn reclaim<F: Family, T: Tables<F>>(
+    tables: &T,
+    flow: &Flow<F::Address>,
+    now: u32,
+    patience: u32,
+    is_pressed: bool,
+) -> bool {
     let state = &flow.state;
     if state.claim.load() != flow_state::LIVE {
         return false;
     }
     let protocol = flow.original.scope.protocol();
     let ends_live = is_present(tables, flow.initiator) && is_present(tables, flow.responder);
-    if ends_live && !may_go(state, protocol, now, patience) {
+    if ends_live && !may_go(state, protocol, now, patience, is_pressed) {
         return false;
     }
     if !T::exchange(&state.claim, flow_state::LIVE, flow_state::BUSY) {

@@ -6,7 +6,8 @@ use crate::wire::transport::{TCP, UDP};
 
 /// Bits of [`FlowState::tcp`]: what has been seen of a connection.
 pub mod tcp_seen {
-    /// The initiator has acknowledged the responder.
+    /// The initiator has acknowledged the responder; of datagrams, has spoken in a later second than the one it began in, and
+    /// after an answer.
     pub const ESTABLISHED: u32 = 1;
     /// The initiator has no more data.
     pub const INITIATOR_FIN: u32 = 1 << 1;
@@ -28,6 +29,9 @@ mod timeout {
     pub const ICMP: u32 = 30;
     pub const OTHER: u32 = 600;
 }
+
+/// For how many seconds of silence a flow is kept all the same that has just begun.
+const TENTATIVE_PATIENCE: u32 = 4;
 
 /// Whether a connection is at its end.
 #[inline(always)]
@@ -52,9 +56,16 @@ pub fn has_expired(state: &FlowState, protocol: u8, now: u32) -> bool {
 
 /// Whether the flow may make room for another: it has expired, or it is a connection that both sides have ended and that
 /// has been silent for `patience` seconds. So does nf_nat with connections in TIME_WAIT whose port it needs (Linux 6.8).
+///
+/// Where there is no other room, one goes, too, whose initiator has not been seen to hear an answer: it may be anybody in
+/// another's name. So does nf_conntrack with what is not assured.
 #[inline(always)]
-pub fn may_go(state: &FlowState, protocol: u8, now: u32, patience: u32) -> bool {
-    has_expired(state, protocol, now) || (protocol == TCP && ended(state.tcp.load()) && silence(state, now) >= patience)
+pub fn may_go(state: &FlowState, protocol: u8, now: u32, patience: u32, is_pressed: bool) -> bool {
+    let bits = state.tcp.load();
+    let answered = state.responder_seen.load() != 0;
+    let kept = if is_pressed && bits == 0 { TENTATIVE_PATIENCE } else { lifetime(protocol, bits, answered) };
+    let silent = silence(state, now);
+    silent > kept || (protocol == TCP && ended(bits) && silent >= patience)
 }
 
 /// For how many seconds nobody was heard. A clock that another CPU has read later is not an age.

@@ -2,7 +2,7 @@
 
 use netctl_common::abi::Reason;
 use netctl_common::testkit::{CLIENT, Handled, Host, PEER, PEER6, World, datagram};
-use netctl_common::wire::transport::SYN;
+use netctl_common::wire::transport::{ACK, SYN};
 
 use crate::expectations::{HOST, assert_delivered, assert_dropped, assert_forwarded, from, outside, source_port};
 
@@ -36,10 +36,8 @@ fn a_full_table_refuses_new_flows_by_name_and_keeps_the_live_ones() {
 #[test]
 fn once_the_flows_have_expired_new_ones_succeed_without_any_other_help() {
     let host = small_table();
-    for port in 0..RECORDS {
-        assert_forwarded(&ask(&host, port), Reason::Masqueraded);
-    }
-    host.wait(30);
+    confirm(&host, 0..RECORDS);
+    host.wait(120);
     assert_dropped(&ask(&host, 1000), Reason::TableFull);
     host.wait(1);
     for port in 1000..1000 + RECORDS {
@@ -47,6 +45,70 @@ fn once_the_flows_have_expired_new_ones_succeed_without_any_other_help() {
     }
     assert_dropped(&ask(&host, 999), Reason::TableFull);
     assert_eq!((host.flow_count(1), host.v4.flow_key_count()), (u64::from(RECORDS), 2 * usize::from(RECORDS)));
+}
+
+/// Begins flows whose answers are heard.
+fn confirm(host: &Host, ports: std::ops::Range<u16>) {
+    for port in ports.clone() {
+        let masqueraded = source_port(&ask(host, port));
+        assert_delivered(&outside(host, &datagram(PEER, HOST).udp(53, masqueraded)), Reason::Masqueraded, 1);
+    }
+    host.wait(1);
+    for port in ports {
+        assert_forwarded(&ask(host, port), Reason::Masqueraded);
+    }
+}
+
+#[test]
+fn what_nobody_has_confirmed_makes_room_in_a_full_table_and_nothing_else_does() {
+    let host = small_table();
+    confirm(&host, 0..RECORDS / 2);
+    // Anybody may say this in another's name. It is answered, and nobody hears the answer.
+    let spoofed = |number: u16| datagram(CLIENT, HOST).udp(number, 5353);
+    for number in 0..RECORDS / 2 {
+        assert_delivered(&outside(&host, &spoofed(number)), Reason::Published, 2);
+        assert_forwarded(&from(&host, 2, &datagram("172.30.0.3", CLIENT).udp(53, number)), Reason::Published);
+    }
+    host.wait(4);
+    assert_dropped(&ask(&host, 1000), Reason::TableFull);
+    host.wait(1);
+    for port in 1000..1000 + RECORDS / 2 {
+        let refused = (0..RECORDS).take_while(|_| ask(&host, port).reason == Reason::TableFull).count();
+        assert!(refused < usize::from(RECORDS), "a sender that tries again finds room");
+    }
+    assert_dropped(&ask(&host, 999), Reason::TableFull);
+    for port in 0..RECORDS / 2 {
+        assert_forwarded(&ask(&host, port), Reason::Masqueraded);
+    }
+    assert_eq!((host.flow_count(1), host.flow_count(2)), (u64::from(RECORDS), 0));
+}
+
+#[test]
+fn half_open_connections_make_room_at_a_servers_quota_and_open_ones_do_not() {
+    let mut world = World::new();
+    world.settings.flow_quota = 4;
+    world.settings.flow_mask = 15;
+    let host = Host::new(&world);
+    let client = |port: u16, flags| outside(&host, &datagram(CLIENT, HOST).tcp(port, 8080, flags));
+    let server = |port: u16| from(&host, 2, &datagram("172.30.0.3", CLIENT).tcp(80, port, SYN | ACK));
+    for port in 1..=4 {
+        assert_delivered(&client(port, SYN), Reason::Published, 2);
+        assert_forwarded(&server(port), Reason::Published);
+    }
+    assert_delivered(&client(1, ACK), Reason::Published, 2);
+    assert_dropped(&client(5, SYN), Reason::QuotaExceeded);
+    host.wait(5);
+    assert_delivered(&client(5, SYN), Reason::Published, 2);
+    assert_delivered(&client(1, ACK), Reason::Published, 2);
+    // Nobody's flows make room for another endpoint's quota.
+    let mut world = World::new();
+    world.settings.flow_quota = 1;
+    let host = Host::new(&world);
+    assert_forwarded(&from(&host, 3, &datagram("172.31.0.2", PEER).udp(1, 53)), Reason::Masqueraded);
+    confirm(&host, 1..2);
+    host.wait(5);
+    assert_dropped(&ask(&host, 2), Reason::QuotaExceeded);
+    assert_eq!(host.flow_count(3), 1);
 }
 
 #[test]
