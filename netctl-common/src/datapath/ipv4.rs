@@ -66,10 +66,12 @@ impl Family for V4 {
 
     #[inline(always)]
     fn is_multicast(endpoint: &Endpoint, address: Ip4) -> bool {
-        let first = address.number() >> 24;
+        const GROUPS: u32 = 0b1110;
+        let number = address.number();
         let host_bits = !endpoint.mask4.raw();
-        first >= 224
-            || first == 0
+        number >> 28 == GROUPS
+            || number == u32::MAX
+            || number >> 24 == 0
             || (Self::in_subnet(endpoint, address) && address.raw() & host_bits == host_bits && has_broadcast(endpoint))
     }
 
