@@ -4,9 +4,9 @@
 use super::conntrack::{self, Begun, PortChoice};
 use super::family::Family;
 use super::packet::{Parsed, shape};
-use super::policy;
 use super::tables::{NewFlow, Tables};
 use super::verdict::{Verdict, action};
+use super::{policy, publish};
 use crate::abi::{AddressKey, DirectPort, End, Endpoint, Reason, Scope, endpoint_flags};
 
 /// The verdict on the first packet of a flow, which came in by `ifindex`.
@@ -29,7 +29,7 @@ pub fn begin<F: Family, T: Tables<F>>(tables: &T, ifindex: u32, parsed: &Parsed<
     if !policy::may_begin::<F>(parsed) {
         return Verdict::drop(Reason::NoFlow);
     }
-    if tables.network(parsed.source).is_some() {
+    if tables.network(parsed.source).is_some() || publish::is_address_of_host(tables, server, parsed.source) {
         return Verdict::drop(Reason::SpoofedSource);
     }
     let flow = NewFlow {

@@ -114,6 +114,17 @@ pub fn uplink_ingress<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Ad
     maybe_published(tables, parsed)
 }
 
+/// The verdict on an IP packet that an uplink brings in a frame for a group or for all. Nobody is reached that way: who hears
+/// such a frame besides this host would answer, too (RFC 1122, section 3.2.1.3).
+#[inline(always)]
+pub fn uplink_to_all<F: Family, P: Packet, T: Tables<F>>(packet: &P, tables: &T) -> Verdict<F::Address> {
+    match F::plain_destination(packet) {
+        Some(destination) if F::is_loopback(destination) => Verdict::drop(Reason::LoopbackFromOutside),
+        Some(destination) if tables.network(destination).is_some() => Verdict::drop(Reason::NotPublished),
+        _ => Verdict::pass(Reason::NotOurs),
+    }
+}
+
 /// The verdict on a packet of no known flow.
 #[inline(always)]
 pub(super) fn maybe_published<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Address>) -> Verdict<F::Address> {
@@ -152,12 +163,22 @@ fn published<'a, F: Family, T: Tables<F>>(
     parsed: &Parsed<F::Address>,
 ) -> Option<(&'a Publication, &'a Endpoint)> {
     if let Some(publication) = publish::at_address(tables, parsed) {
-        return Some((publication, publish::server(tables, publication)?));
+        let server = publish::server(tables, publication)?;
+        let is_own = F::address(server) == parsed.destination;
+        return if is_own || is_for_outside(tables, parsed) { Some((publication, server)) } else { None };
     }
     let publication = publish::at_any_address(tables, parsed)?;
     let server = publish::server(tables, publication)?;
-    let is_ours = publish::is_for_packets::<F>(server) && publish::is_host_address(tables, server, parsed);
+    let is_ours = publish::is_for_packets::<F>(server)
+        && is_for_outside(tables, parsed)
+        && publish::is_host_address(tables, server, parsed);
     if is_ours { Some((publication, server)) } else { None }
+}
+
+/// A gateway's address is for containers and the host, whatever is published there.
+#[inline(always)]
+fn is_for_outside<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Address>) -> bool {
+    tables.network(parsed.destination).is_none()
 }
 
 /// The first packet of what a container begins: to a published port, to the host, or out.

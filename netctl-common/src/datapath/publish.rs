@@ -80,7 +80,8 @@ pub fn begin<F: Family, T: Tables<F>>(
     if !policy::may_begin::<F>(parsed) {
         return Begun::refused(Reason::NoFlow);
     }
-    if tables.network(parsed.source).is_some() {
+    // Who claims to be a container or the host itself would be trusted as one: the host's router does not let that in, either.
+    if tables.network(parsed.source).is_some() || is_address_of_host(tables, server, parsed.source) {
         return Begun::refused(Reason::SpoofedSource);
     }
     if !is_allowed(tables, publication, parsed.source) {

@@ -8,7 +8,7 @@ use super::apply::{HeaderFields, carry_out};
 use super::fixture::Hook;
 use super::packet::Bytes;
 use super::tables::{MemoryTables, Shared, TestFamily};
-use super::world::World;
+use super::world::{UPLINK_MAC, World};
 use crate::abi::{Endpoint, Mac, OUTSIDE, Reason, endpoint_flags};
 use crate::datapath::packet::{SOUND, shape};
 use crate::datapath::pipeline::{self, Sender};
@@ -131,6 +131,11 @@ impl Host {
     }
 
     fn uplink_ingress(&self, packet: Bytes) -> Handled {
+        match packet.bytes.first_chunk::<6>().map(|bytes| Mac::from_bytes(*bytes)) {
+            Some(UPLINK_MAC) | None => {}
+            Some(mac) if mac.bytes()[0] & 1 == 0 => return Handled::early(action::PASS, Reason::NotOurs, packet),
+            Some(_) => return self.uplink_to_all(packet),
+        }
         match packet.load::<Ethernet>(0).map(|header| header.ethertype) {
             Some(ethernet::TYPE_IPV4) => {
                 stages::<V4>(packet, |stage, packet, parsed| uplink_stage(stage, packet, &self.v4, parsed))
@@ -141,6 +146,19 @@ impl Host {
             _ => Handled::early(action::PASS, Reason::NotOurs, packet),
         }
     }
+
+    fn uplink_to_all(&self, packet: Bytes) -> Handled {
+        let (outcome, reason) = match packet.load::<Ethernet>(0).map(|header| header.ethertype) {
+            Some(ethernet::TYPE_IPV4) => action_and_reason(&pipeline::uplink_to_all(&packet, &self.v4)),
+            Some(ethernet::TYPE_IPV6) => action_and_reason(&pipeline::uplink_to_all(&packet, &self.v6)),
+            _ => (action::PASS, Reason::NotOurs),
+        };
+        Handled::early(outcome, reason, packet)
+    }
+}
+
+fn action_and_reason<A>(verdict: &Verdict<A>) -> (u32, Reason) {
+    (verdict.action, Reason::from_number(verdict.reason).expect("verdicts have reasons"))
 }
 
 /// The functions that a program consists of.

@@ -2,7 +2,9 @@
 
 use netctl_common::abi::Reason;
 use netctl_common::datapath::action;
-use netctl_common::testkit::{Datagram, Handled, Hook, Host, Tuple, checksums_are_right, tuple};
+use netctl_common::testkit::{
+    Datagram, Handled, Hook, Host, ROUTER_MAC, Tuple, UPLINK_MAC, checksums_are_right, tuple,
+};
 
 /// The host's address on its uplink.
 pub const HOST: &str = "192.0.2.1";
@@ -17,6 +19,11 @@ pub fn from(host: &Host, slot: u32, packet: &Datagram) -> Handled {
 /// Sends what comes from outside.
 pub fn outside(host: &Host, packet: &Datagram) -> Handled {
     host.send(Hook::Uplink, &packet.frame())
+}
+
+/// The frame as the uplink gets it from the router.
+pub fn by_router(frame: &[u8]) -> Vec<u8> {
+    [&UPLINK_MAC.bytes()[..], &ROUTER_MAC.bytes(), &frame[12..]].concat()
 }
 
 /// The packet was delivered to `slot` for that reason, with right checksums.

@@ -9,8 +9,8 @@ use netctl_common::testkit::{
 use netctl_common::wire::transport::{ACK, SYN, UDP};
 
 use crate::expectations::{
-    HOST, HOST6, assert_delivered, assert_dropped, assert_forwarded, assert_passed, from, outside, source_port,
-    tuple_of, tuple_text,
+    HOST, HOST6, assert_delivered, assert_dropped, assert_forwarded, assert_passed, by_router, from, outside,
+    source_port, tuple_of, tuple_text,
 };
 
 #[test]
@@ -67,10 +67,21 @@ fn masquerade_and_its_reverse_leave_the_bytes_as_they_were_but_for_a_hop() {
     ] {
         let sent = from(&host, 1, &packet);
         assert_forwarded(&sent, Reason::Masqueraded);
-        let answer = host.send(Hook::Uplink, &answer_to(&sent.bytes));
+        let answer = host.send(Hook::Uplink, &by_router(&answer_to(&sent.bytes)));
         assert_delivered(&answer, Reason::Masqueraded, 1);
         assert_eq!(with_hops(&answer_to(&answer.bytes), 64).get(14..), packet.frame().get(14..));
     }
+}
+
+/// Linux routes 240.0.0.0/4 as any other network, and some clouds use it.
+#[test]
+fn addresses_that_were_reserved_once_are_hosts_like_others() {
+    let host = Host::new(&World::new());
+    for address in ["240.0.0.1", "255.255.255.254"] {
+        assert_forwarded(&from(&host, 1, &datagram("172.30.0.2", address).udp(40_000, 53)), Reason::Masqueraded);
+    }
+    let all = from(&host, 1, &datagram("172.30.0.2", "255.255.255.255").udp(40_000, 53));
+    assert_eq!(all.reason, Reason::Group);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use netctl_common::testkit::{
 use netctl_common::wire::transport::ACK;
 use proptest::prelude::*;
 
-use crate::expectations::{HOST, HOST6};
+use crate::expectations::{HOST, HOST6, by_router};
 
 /// Anywhere but in the world's networks, on the host or in a group.
 fn far_address(v6: bool) -> BoxedStrategy<IpAddr> {
@@ -52,7 +52,7 @@ proptest! {
         let sent = host.send(Hook::Container(1), &packet.frame_from(1));
         prop_assert_eq!(sent.action, action::FORWARD);
         prop_assert_eq!(checksums_are_right(&sent.bytes), Ok(()));
-        let answer = host.send(Hook::Uplink, &answer_to(&sent.bytes));
+        let answer = host.send(Hook::Uplink, &by_router(&answer_to(&sent.bytes)));
         prop_assert_eq!(answer.receiver, 1);
         prop_assert_eq!(checksums_are_right(&answer.bytes), Ok(()));
         let back = with_hops(&answer_to(&answer.bytes), 64);

@@ -12,8 +12,14 @@ use crate::{
     io::Frame,
     link::{Bare, Ethernet, Link},
     stages::go_on,
-    verdict::{self, Hook, stage},
+    tables::Maps,
+    verdict::{self, Answers, Hook, stage},
 };
+
+/// The frame is for this host (linux/if_packet.h).
+const PACKET_HOST: u32 = 0;
+/// The frame is for another host.
+const PACKET_OTHERHOST: u32 = 3;
 
 /// Ethernet, IPv6 and the first bytes of TCP.
 const SUFFICIENT: u32 = 14 + 40 + 20;
@@ -24,7 +30,16 @@ pub fn uplink_ingress(context: TcContext) -> i32 {
     if is_tagged(&context) {
         return verdict::pass(&frame, Hook::uplink(), Reason::NotOurs);
     }
-    ingress(&context, &frame)
+    match receiver(&context) {
+        PACKET_HOST => ingress(&context, &frame),
+        // The host's own stack takes none of these, whatever they are.
+        PACKET_OTHERHOST => verdict::pass(&frame, Hook::uplink(), Reason::NotOurs),
+        _ => match Ethernet::ethertype(&frame) {
+            Some(ethernet::TYPE_IPV4) => to_all::<V4>(&context),
+            Some(ethernet::TYPE_IPV6) => to_all::<V6>(&context),
+            _ => verdict::pass(&frame, Hook::uplink(), Reason::NotOurs),
+        },
+    }
 }
 
 /// On uplinks without an Ethernet header.
@@ -56,6 +71,20 @@ fn is_tagged(context: &TcContext) -> bool {
     // SAFETY: the context is valid while the program runs.
     let tag = unsafe { (*context.as_ptr().cast::<__sk_buff>()).vlan_tci };
     tag & VLAN != 0
+}
+
+/// Whom the frame is for, by its MAC.
+#[inline(always)]
+fn receiver(context: &TcContext) -> u32 {
+    // SAFETY: the context is valid while the program runs.
+    unsafe { (*context.as_ptr().cast::<__sk_buff>()).pkt_type }
+}
+
+#[inline(never)]
+fn to_all<F: Answers>(context: &TcContext) -> i32 {
+    let frame = Frame::<Ethernet>::of(context, 0);
+    let verdict = pipeline::uplink_to_all(&frame, &Maps::<F>::new(context));
+    verdict::carry_out::<F, Ethernet>(&frame, Hook::uplink(), &verdict)
 }
 
 #[inline(never)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use netctl::kernel::bpf::{DataPlane, Limits};
-use netctl_common::testkit::{Hook, NETWORK, OTHER_NETWORK, UPLINK_IFINDEX, World, anchor, ifindex};
+use netctl_common::testkit::{Hook, NETWORK, OTHER_NETWORK, UPLINK_IFINDEX, UPLINK_MAC, World, anchor, ifindex};
 use nix::net::if_::if_nametoindex;
 
 use super::program::{CONTAINER_EGRESS, Outcome, Program, UPLINK_INGRESS};
@@ -194,6 +194,9 @@ impl Drop for KernelHost {
 fn connect(host: &Namespace, outside: &Namespace) -> Result<HashMap<u32, u32>> {
     let mut names = vec![(UPLINK_IFINDEX, "uplink".to_owned())];
     host.connect_veth("uplink", outside, "router")?;
+    // Frames for other MACs are not the host's.
+    let mac = UPLINK_MAC.bytes().map(|byte| format!("{byte:02x}")).join(":");
+    host.sh(&format!("ip link set uplink address {mac}"))?;
     for slot in SLOTS {
         let name = format!("slot{slot}");
         host.connect_veth(&name, outside, &format!("container{slot}"))?;

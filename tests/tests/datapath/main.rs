@@ -12,6 +12,7 @@ mod host_firewall;
 mod host_sockets;
 mod host_sockets_to_ipv4;
 mod hostile_container;
+mod hostile_link;
 mod hostile_outside;
 mod isolation;
 mod leaks;
