@@ -215,8 +215,15 @@ fn is_bound_to_loopback(socket: *mut bpf_sock_addr) -> bool {
     if own.is_null() {
         return false;
     }
-    let source4 = Ip4::from_raw(field!(own, src_ip4));
-    V4::is_loopback(source4) || (field!(own, family) == u32::from(V6::AF) && V6::is_loopback(own_address6(socket)))
+    if field!(own, family) != u32::from(V6::AF) {
+        return V4::is_loopback(Ip4::from_raw(field!(own, src_ip4)));
+    }
+    // What stands for an IPv6 address among IPv4's is of no meaning: 127.0.0.6.
+    let source = own_address6(socket);
+    match mapped4(source) {
+        Some(mapped) => V4::is_loopback(mapped),
+        None => V6::is_loopback(source),
+    }
 }
 
 /// What an IPv6 socket has bound, or speaks from already; unspecified if nothing.

@@ -168,6 +168,29 @@ fn a_socket_that_has_bound_a_loopback_address_is_not_led() -> Result<()> {
     host.finish()
 }
 
+#[test]
+fn a_socket_that_has_bound_another_address_of_the_host_is_led_and_seen_as_that() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    let _server = Container::whoami(&host, "web", "server", &PUBLISHED)?;
+    for (own, address) in [(HOST4, "127.0.0.1"), (HOST4, HOST4), (HOST6, "::1"), (HOST6, HOST6)] {
+        let connect = format!(
+            "import socket; s = socket.create_connection((\"{address}\", 8080), 5, (\"{own}\", 0));
+s.send(b\"who\"); print(s.recv(64).decode().split()[0], s.getpeername()[0])"
+        );
+        let seen = host.host.sh(&format!("python3 -c '{connect}'"))?;
+        assert_eq!(seen.trim_end(), format!("{own} {address}"), "by TCP");
+        let seen = host.host.inside(|| {
+            let socket = UdpSocket::bind((own, 0))?;
+            socket.set_read_timeout(Some(DEADLINE))?;
+            socket.connect((address, 8080))?;
+            exchange(&socket, b"who")
+        })??;
+        ensure!(seen.starts_with(&format!("{own} ")), "by UDP: {seen}");
+    }
+    host.finish()
+}
+
 /// A datagram socket that went on would reach whoever has the container's address next.
 #[test]
 fn sockets_that_were_led_to_a_container_end_with_it() -> Result<()> {
