@@ -82,9 +82,24 @@ impl Engine {
             return Err(Error::Address { address: asked, why: "the network has no addresses of that family" });
         }
         if !is_bound {
+            if !self.may_be_ours(asked)? {
+                return Err(Error::NotOurAddress(asked));
+            }
             self.claim(asked, 0, spec.protocol)?;
         }
         Ok(vec![asked])
+    }
+
+    /// Whether an address may be the host's where bind(2) does not tell: it takes groups, and link-local addresses only with
+    /// their link.
+    fn may_be_ours(&self, address: IpAddr) -> Result<bool> {
+        match address {
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => {
+                Ok(self.netlink()?.addresses()?.iter().any(|(_, own)| *own == address))
+            }
+            IpAddr::V4(ip) if ip.is_broadcast() => Ok(false),
+            _ => Ok(!address.is_multicast()),
+        }
     }
 
     /// Refuses a port that is published or bound already.

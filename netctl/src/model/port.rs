@@ -120,6 +120,7 @@ pub fn exposed(text: &str) -> Result<Vec<ContainerPort>, PortError> {
 fn protocol<'a>(whole: &str, text: &'a str) -> Result<(&'a str, Protocol), PortError> {
     match text.split_once('/') {
         None => Ok((text, Protocol::Tcp)),
+        Some((_, "")) => Err(PortError::Malformed(whole.to_owned())),
         Some((ports, name)) => Ok((ports, Protocol::parse(name, whole)?)),
     }
 }
@@ -140,6 +141,7 @@ fn sources(whole: &str, settings: &str) -> Result<Vec<IpNet>, PortError> {
 /// What stands before the container's port: an address, a port, or both.
 fn host_part<'a>(whole: &str, before: &'a str) -> Result<(Option<IpAddr>, Option<&'a str>), PortError> {
     let (address, port) = match before.rsplit_once(':') {
+        _ if before.ends_with(']') => (Some(before), ""),
         Some((address, port)) => (Some(address), port),
         None if before.contains('.') => (Some(before), ""),
         None => (None, before),
@@ -149,7 +151,7 @@ fn host_part<'a>(whole: &str, before: &'a str) -> Result<(Option<IpAddr>, Option
         Some(text) => {
             let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
             let ip = IpAddr::from_str(bare).map_err(|_| PortError::HostAddress(whole.to_owned()))?;
-            Some(ip)
+            Some(ip.to_canonical())
         }
     };
     Ok((host_ip, if port.is_empty() { None } else { Some(port) }))
@@ -195,6 +197,8 @@ mod tests {
             ("127.0.0.1::80", spec(Some("127.0.0.1"), None, 80, Tcp)),
             ("[::1]:8080:80", spec(Some("::1"), Some(8080), 80, Tcp)),
             ("[::1]::80", spec(Some("::1"), None, 80, Tcp)),
+            ("[::1]:80", spec(Some("::1"), None, 80, Tcp)),
+            ("[::ffff:127.0.0.1]:8080:80", spec(Some("127.0.0.1"), Some(8080), 80, Tcp)),
         ] {
             assert_eq!(PortSpec::parse(text).unwrap(), [expected], "{text}");
         }
@@ -228,6 +232,7 @@ mod tests {
             "",
             "80/sctp",
             "80/icmp",
+            "80/",
             "1.2.3:1:2",
             ":",
             "-1:80",

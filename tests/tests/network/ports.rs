@@ -217,9 +217,11 @@ fn containers_are_sources_too_and_a_container_reaches_itself() -> Result<()> {
 #[test]
 fn ports_that_cannot_be_are_refused_in_one_sentence() -> Result<()> {
     let host = Host::new()?;
+    host.ok(&["network", "create", "--ipv6", "both"])?;
     host.ok(&["network", "create", "web"])?;
     let cases = [
         (["-p", "80/sctp"], "cannot publish sctp in \"80/sctp\": its packets carry addresses that are not translated"),
+        (["-p", "80/"], "invalid port \"80/\": write [HOSTIP:][HOSTPORT:]PORT"),
         (["-p", "80/icmp"], "cannot publish icmp in \"80/icmp\": tcp and udp can be"),
         (["-p", "80,from=nowhere"], "invalid setting \"from=nowhere\" in \"80,from=nowhere\": write from=CIDR"),
         (["-p", "80,to=10.0.0.0/8"], "invalid setting \"to=10.0.0.0/8\""),
@@ -230,6 +232,12 @@ fn ports_that_cannot_be_are_refused_in_one_sentence() -> Result<()> {
     for (options, sentence) in cases {
         let arguments = [&["run", "-d", "--network", "web"], options.as_slice(), &["--", "sleep", "9"]].concat();
         refuses(&host, &arguments, 2, sentence)?;
+    }
+    for address in ["198.18.0.77", "224.0.0.1", "255.255.255.255", "[fd00:18::77]", "[fe80::77]", "[ff02::1]"] {
+        let port = format!("{address}:8080:80");
+        let bare = address.trim_matches(['[', ']']);
+        let arguments = ["run", "-d", "--network", "both", "-p", &port, "--", "sleep", "9"];
+        refuses(&host, &arguments, 4, &format!("cannot publish on {bare}: it is not an address of this host"))?;
     }
     host.finish()
 }

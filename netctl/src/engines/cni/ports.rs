@@ -1,5 +1,7 @@
 //! Port mappings of the capability `portMappings`, as ports to publish.
 
+use std::net::IpAddr;
+
 use super::{Error, Result, wire::PortMapping};
 use crate::model::{PortSpec, Protocol};
 
@@ -16,7 +18,11 @@ fn read(mapping: &PortMapping) -> Result<PortSpec> {
     };
     let host_ip = mapping.host_ip.as_deref().filter(|text| !text.is_empty());
     let host_ip = host_ip
-        .map(|text| text.parse().map_err(|_| Error::Port(format!("Invalid host IP address: {text}"))))
+        .map(|text| {
+            text.parse::<IpAddr>()
+                .map(|ip| ip.to_canonical())
+                .map_err(|_| Error::Port(format!("Invalid host IP address: {text}")))
+        })
         .transpose()?;
     let (host, container) = (mapping.host_port.unwrap_or(0), mapping.container_port.unwrap_or(0));
     Ok(PortSpec {

@@ -38,6 +38,7 @@ fn port(binding: &wire::PortBinding) -> Result<PortSpec, RequestError> {
         "" => None,
         text => Some(
             text.parse::<IpAddr>()
+                .map(|ip| ip.to_canonical())
                 .map_err(|_| wrong("HostIP", text.to_owned(), "write an address of this host, or leave it out"))?,
         ),
     };

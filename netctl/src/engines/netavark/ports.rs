@@ -32,7 +32,7 @@ fn host_address(mapping: &PortMapping) -> Result<Option<IpAddr>, Failure> {
         return Ok(None);
     }
     let invalid = |_| Failure::HostAddress(mapping.host_ip.clone(), mapping.host_port);
-    mapping.host_ip.parse().map(Some).map_err(invalid)
+    mapping.host_ip.parse::<IpAddr>().map(|ip| Some(ip.to_canonical())).map_err(invalid)
 }
 
 fn protocol_of(name: &str, mapping: &PortMapping) -> Result<Protocol, Failure> {
