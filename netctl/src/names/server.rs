@@ -159,13 +159,11 @@ impl Handler {
     }
 
     fn answer(&self, zones: &Zones, info: &RequestInfo<'_>) -> Answer {
-        if info.query.query_class() != DNSClass::IN {
-            return Answer::NotOurs;
-        }
-        let kind = match info.query.query_type() {
-            RecordType::A => Kind::A,
-            RecordType::AAAA => Kind::Aaaa,
-            RecordType::PTR => Kind::Ptr,
+        // A name is ours in every class, and asked outside in none.
+        let kind = match (info.query.query_class(), info.query.query_type()) {
+            (DNSClass::IN, RecordType::A) => Kind::A,
+            (DNSClass::IN, RecordType::AAAA) => Kind::Aaaa,
+            (DNSClass::IN, RecordType::PTR) => Kind::Ptr,
             _ => Kind::Other,
         };
         let name = info.query.original().name().to_ascii();
