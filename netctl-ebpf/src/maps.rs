@@ -56,6 +56,8 @@ pub static FRAGMENT_RING6: Array<FragmentKey<Ip6>> = Array::pinned(FRAGMENT_PART
 #[map]
 pub static FRAGMENT_HANDS: Array<LongWord> = Array::pinned(2 * FRAGMENT_PARTS, 0);
 #[map]
+pub static ANCHORS: HashMap<u32, u32> = HashMap::pinned(SUBNETS_MAX, BPF_F_NO_PREALLOC);
+#[map]
 pub static MEMBERS: HashMap<u32, Members> = HashMap::pinned(SUBNETS_MAX, BPF_F_NO_PREALLOC);
 #[map]
 pub static DIRECT_PORTS4: HashMap<DirectPort<Ip4>, u32> = HashMap::pinned(PUBLICATIONS_MAX, BPF_F_NO_PREALLOC);

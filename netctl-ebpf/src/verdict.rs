@@ -52,6 +52,12 @@ impl Hook {
         Self { direction: DIRECTION_EGRESS, slot, pass: TC_ACT_OK }
     }
 
+    /// What the host itself sends to containers.
+    #[inline(always)]
+    pub fn host() -> Self {
+        Self { direction: DIRECTION_INGRESS, slot: OUTSIDE, pass: TC_ACT_OK }
+    }
+
     /// An uplink, where other programs may follow.
     #[inline(always)]
     pub fn uplink() -> Self {

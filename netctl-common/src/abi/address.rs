@@ -141,6 +141,12 @@ impl Mac {
         (self.0 as u16, (self.0 >> 16) as u16, (self.0 >> 32) as u16)
     }
 
+    /// Whether it stands for several, or for all.
+    #[inline(always)]
+    pub const fn is_group(self) -> bool {
+        self.words().0.to_ne_bytes()[0] & 1 != 0
+    }
+
     /// From six bytes in the order of transmission.
     pub const fn from_bytes(bytes: [u8; 6]) -> Self {
         let [a, b, c, d, e, f] = bytes;

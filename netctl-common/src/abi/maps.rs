@@ -146,6 +146,8 @@ pub const HELD_PORTS: &str = "HELD_PORTS";
 /// Socket cookie to the translations that the socket has met.
 pub const HOST_PEERS: &str = "HOST_PEERS";
 
+/// Interface index of an anchor to its network.
+pub const ANCHORS: &str = "ANCHORS";
 /// Network to the slots of its endpoints.
 pub const MEMBERS: &str = "MEMBERS";
 /// Ports that are reached at a container's own address through some interfaces.
@@ -179,7 +181,7 @@ pub const FLOW_HINTS6: &str = "FLOW_HINTS6";
 pub const HAIRPINS: &str = "HAIRPINS";
 
 /// Every map, in the order of creation.
-pub const ALL: [&str; 42] = [
+pub const ALL: [&str; 43] = [
     SETTINGS,
     ENDPOINTS,
     INTERFACES,
@@ -207,6 +209,7 @@ pub const ALL: [&str; 42] = [
     HOST_ADDRESSES6,
     HELD_PORTS,
     HOST_PEERS,
+    ANCHORS,
     MEMBERS,
     DIRECT_PORTS4,
     DIRECT_PORTS6,

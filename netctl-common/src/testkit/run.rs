@@ -248,9 +248,10 @@ fn copied<F: TestFamily>(mut handled: Handled, tables: &MemoryTables<F>, sender:
     if handled.action == action::SPREAD
         && let Some(members) = tables.members.get(&sender.endpoint.network)
     {
+        let speaker = group::Speaker::container(sender);
         let slots = members.slots.iter().take(members.count as usize).copied();
         let gets =
-            |slot: &u32| tables.endpoints.get(slot).is_some_and(|member| group::receives::<F>(sender, *slot, member));
+            |slot: &u32| tables.endpoints.get(slot).is_some_and(|member| group::receives::<F>(&speaker, *slot, member));
         handled.copies = slots.filter(gets).collect();
     }
     handled

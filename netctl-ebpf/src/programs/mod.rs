@@ -1,5 +1,6 @@
 //! One file a program: read the Ethernet header, choose the family, decide, carry out.
 
+mod anchor_egress;
 mod container;
 mod container_begin;
 mod container_egress;
@@ -10,6 +11,7 @@ mod container_group;
 mod container_refusal;
 mod container_route;
 mod fragment_note;
+mod group_copies;
 mod host_sockets;
 mod probe_features;
 mod uplink;

@@ -85,6 +85,7 @@ impl Engine {
             for (network, _) in self.store.all::<Network>()? {
                 self.tell_members(&network, None)?;
                 self.tell_network_source(&network)?;
+                self.hook_anchor(&network)?;
             }
         }
         self.store.set_meta("programs", DIGEST)?;

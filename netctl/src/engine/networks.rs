@@ -161,6 +161,7 @@ impl Engine {
         }
         if !is_settled || network.subnets.is_empty() {
             self.set_up_anchor(network, &anchor)?;
+            self.hook_anchor(network)?;
         }
         let index = index_of(&anchor).unwrap_or(0);
         netlink.set_up(index)?;
@@ -176,6 +177,15 @@ impl Engine {
         self.tell_network_source(network)?;
         failpoint("network.subnets");
         Ok(())
+    }
+
+    /// Has what the host sends to all of a network copied to its containers.
+    pub(super) fn hook_anchor(&self, network: &Network) -> Result<()> {
+        let Some(anchor) = index_of(&network.anchor()) else {
+            return Ok(());
+        };
+        self.plane().maps().set_anchor(anchor, network.number)?;
+        Ok(self.plane().hook_anchor(self.netlink()?, anchor)?)
     }
 
     fn set_up_anchor(&self, network: &Network, anchor: &str) -> Result<()> {
@@ -218,6 +228,9 @@ impl Engine {
         }
         if self.plane().is_loaded() {
             self.plane().maps().set_members(network.number, &[])?;
+            if let Some(anchor) = index_of(&network.anchor()) {
+                self.plane().maps().remove_anchor(anchor)?;
+            }
             self.plane().maps().set_network_source(network.number, SourceAddress::default())?;
         }
         self.remove_anchor(network)

@@ -21,18 +21,25 @@ const HANDLE: TcHandle = TcHandle { major: 0, minor: 0x6e63 };
 /// The qdisc that does nothing but carry filters, and its side of what comes in (linux/pkt_sched.h).
 const CLSACT: TcHandle = TcHandle { major: 0xffff, minor: 0xfff1 };
 const INGRESS: TcHandle = TcHandle { major: 0xffff, minor: 0xfff2 };
+/// Its side of what goes out.
+const EGRESS: TcHandle = TcHandle { major: 0xffff, minor: 0xfff3 };
 /// ETH_P_ALL.
 const EVERY_PROTOCOL: u16 = 3;
 
 impl Netlink {
     /// Has a program see all that comes in on a link. The qdisc may be there already; the filter may not.
     pub fn add_filter(&self, index: u32, name: &str, program: BorrowedFd<'_>) -> Result<()> {
-        self.carry_out(vec![qdisc(index), filter(index, name, program, Manner::Add)])
+        self.carry_out(vec![qdisc(index), filter(index, INGRESS, name, program, Manner::Add)])
     }
 
     /// Puts a program in the place of the one that the filter has; no packet finds none.
     pub fn replace_filter(&self, index: u32, name: &str, program: BorrowedFd<'_>) -> Result<()> {
-        self.carry_out(vec![filter(index, name, program, Manner::Alter)])
+        self.carry_out(vec![filter(index, INGRESS, name, program, Manner::Alter)])
+    }
+
+    /// Has a program see all that goes out by a link, in the place of the one that did.
+    pub fn put_egress_filter(&self, index: u32, name: &str, program: BorrowedFd<'_>) -> Result<()> {
+        self.carry_out(vec![qdisc(index), filter(index, EGRESS, name, program, Manner::Put)])
     }
 }
 
@@ -46,9 +53,9 @@ fn qdisc(index: u32) -> Change {
     Change { action, subject, tolerated: &[EEXIST], manner: Manner::Add, message }
 }
 
-fn filter(index: u32, name: &str, program: BorrowedFd<'_>, manner: Manner) -> Change {
+fn filter(index: u32, side: TcHandle, name: &str, program: BorrowedFd<'_>, manner: Manner) -> Change {
     let mut message = TcMessage::with_index(index.cast_signed());
-    message.header.parent = INGRESS;
+    message.header.parent = side;
     message.header.handle = HANDLE;
     message.header.info = PRIORITY << 16 | u32::from(EVERY_PROTOCOL.to_be());
     message.attributes.push(TcAttribute::Kind("bpf".to_owned()));

@@ -1,11 +1,13 @@
 //! Broadcast and multicast: everybody on the network and the host hear it, and nobody else does.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use anyhow::{Context, Result, ensure};
 use netctl_common::testkit::{GATEWAY_MAC, datagram};
 use netctl_tests::harness::Host;
 use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
 
 use crate::counters::moves;
 use crate::topology::{Container, DEADLINE, Place, network, send_frames};
@@ -63,9 +65,25 @@ fn ears_of(container: &Container<'_>) -> Result<Ears> {
 }
 
 fn ears_of_host(host: &Host, network: &str, own: &str) -> Result<Ears> {
+    Ears::of(&host.host, &anchor(host, network)?, own.parse()?)
+}
+
+/// The host's own interface on a network.
+fn anchor(host: &Host, network: &str) -> Result<String> {
     let shape = host.json(&["network", "inspect", network])?;
     let id = shape.pointer("/0/Id").and_then(serde_json::Value::as_str).context("an id")?;
-    Ears::of(&host.host, &format!("ncn{}", id.get(..12).unwrap_or_default()), own.parse()?)
+    Ok(format!("ncn{}", id.get(..12).unwrap_or_default()))
+}
+
+/// Sends a datagram from the host to a group or to all, out of its interface on a network.
+fn call_from_host(host: &Host, network: &str, to: SocketAddr, data: &str) -> Result<()> {
+    let anchor = anchor(host, network)?;
+    host.host.inside(|| {
+        let socket = UdpSocket::bind(if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+        setsockopt(&socket, BindToDevice, &OsString::from(anchor))?;
+        socket.set_broadcast(true)?;
+        anyhow::Ok(socket.send_to(data.as_bytes(), to).map(drop)?)
+    })?
 }
 
 /// Sends a datagram to a group or to all, out of a container's eth0.
@@ -143,6 +161,83 @@ fn where_containers_are_cut_from_each_other_the_host_alone_hears() -> Result<()>
         assert_eq!(hearing.hear(to.parse()?)?.0, to);
     }
     deaf.silence()?;
+    host.finish()
+}
+
+#[test]
+fn what_the_host_sends_to_all_of_a_network_reaches_its_containers_and_nobody_else() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    network(&host, "other", 2, &[])?;
+    network(&host, "apart", 3, &["-o", "com.docker.network.bridge.enable_icc=false"])?;
+    network(&host, "inner", 4, &["--internal"])?;
+    let answering = ["--sysctl", "net.ipv4.icmp_echo_ignore_broadcasts=0"];
+    let members =
+        [Container::idle(&host, "web", "one", &answering)?, Container::idle(&host, "web", "two", &answering)?];
+    let stranger = Container::idle(&host, "other", "stranger", &[])?;
+    let hearing = members.iter().map(ears_of).collect::<Result<Vec<_>>>()?;
+    let deaf = [ears_of(&stranger)?, Ears::of(&host.client, "outside", netctl_tests::harness::CLIENT4.parse()?)?];
+    let to = ["255.255.255.255:5353", "172.31.1.255:5353", "224.0.0.251:5353", "[ff02::fb]:5354", "[ff05::1234]:5354"];
+    let (before, received) = (host.verdicts("group")?, members[0].stat("rx_packets")?);
+    moves(&host, None, &[], || {
+        for (number, to) in to.iter().enumerate() {
+            let (to, text) = (to.parse()?, format!("call {number}"));
+            call_from_host(&host, "web", to, &text)?;
+            let gateway = if to.is_ipv4() { &members[0].gateway4 } else { &members[0].gateway6 };
+            for ears in &hearing {
+                let (heard, from) = ears.hear(to)?;
+                assert_eq!((heard, from.ip().to_string()), (text.clone(), gateway.clone()), "{to}");
+            }
+        }
+        Ok(())
+    })?;
+    for ears in deaf.iter().chain(&hearing) {
+        ears.silence()?;
+    }
+    assert!(host.verdicts("group")? >= before + to.len() as u64);
+    assert!(members[0].stat("rx_packets")? >= received + to.len() as u64);
+    let answers = host.host.sh("ping -b -c 2 -i 0.3 -W 5 172.31.1.255 2>&1")?;
+    ensure!(answers.contains("+2 duplicates") || answers.contains("+1 duplicates"), "{answers}");
+    let answers = host.host.sh(&format!("ping -c 2 -i 0.3 -W 5 ff02::1%{} 2>&1", anchor(&host, "web")?))?;
+    ensure!(answers.contains(" duplicates"), "{answers}");
+    // The host may speak to containers that may not speak to each other, or to anybody outside.
+    for (name, number) in [("apart", 3), ("inner", 4)] {
+        let member = Container::idle(&host, name, &format!("on-{name}"), &[])?;
+        let ears = ears_of(&member)?;
+        for to in [format!("172.31.{number}.255:5353"), "[ff02::fb]:5354".to_owned()] {
+            call_from_host(&host, name, to.parse()?, &to)?;
+            assert_eq!(ears.hear(to.parse()?)?.0, to, "on {name}");
+        }
+    }
+    host.finish()
+}
+
+#[test]
+fn a_network_that_the_host_has_no_address_on_or_that_has_no_ipv6_does_not_hear_it_there() -> Result<()> {
+    const MODE: &str = "com.docker.network.bridge.gateway_mode_ipv";
+    let host = Host::new()?;
+    let isolated = [format!("{MODE}4=isolated"), format!("{MODE}6=isolated")];
+    network(&host, "isolated", 1, &["--internal", "-o", &isolated[0], "-o", &isolated[1]])?;
+    host.ok(&["network", "create", "--subnet", "172.31.2.0/24", "four"])?;
+    let hermit = Container::idle(&host, "isolated", "hermit", &[])?;
+    let four = Container::idle(&host, "four", "four", &[])?;
+    let (deaf, hearing) = (ears_of(&hermit)?, {
+        let ears = four.inside(|| UdpSocket::bind(("0.0.0.0", EAR)))??;
+        ears.set_read_timeout(Some(DEADLINE))?;
+        ears
+    });
+    let received = |container: &Container<'_>| container.stat("rx_packets");
+    let before = (received(&hermit)?, received(&four)?);
+    for to in ["255.255.255.255:5353", "[ff02::fb]:5354"] {
+        for name in ["isolated", "four"] {
+            // The host has no IPv6 address there to send from.
+            let sent = call_from_host(&host, name, to.parse()?, "anybody?");
+            ensure!(sent.is_ok() || to.contains("ff02"), "{name}: {sent:?}");
+        }
+    }
+    hearing.recv(&mut [0; 64])?;
+    deaf.silence()?;
+    assert_eq!((received(&hermit)?, received(&four)?), (before.0, before.1 + 1));
     host.finish()
 }
 

@@ -1,4 +1,4 @@
-//! Where the programs sit: a filter on each container's host end, a link on each uplink.
+//! Where the programs sit: a filter on each container's host end and each network's anchor, a link on each uplink.
 
 use std::{fs, os::fd::AsFd, path::Path};
 
@@ -17,6 +17,9 @@ pub const CONTAINER_EGRESS: &str = "container_egress";
 pub const UPLINK_INGRESS: &str = "uplink_ingress";
 /// What comes in from outside on a link without an Ethernet header.
 pub const TUNNEL_INGRESS: &str = "tunnel_ingress";
+
+/// What the host sends to all of a network.
+pub const ANCHOR_EGRESS: &str = "anchor_egress";
 
 /// How a program was attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +79,13 @@ impl DataPlane {
     /// Puts the program that is pinned now in the place of the one on a container's host end.
     pub fn replace_on_container(&self, netlink: &Netlink, ifindex: u32) -> Result<()> {
         self.replace_filter(netlink, CONTAINER_EGRESS, ifindex)
+    }
+
+    /// Has `anchor_egress` see what goes out by a network's anchor. It goes with the interface.
+    pub fn hook_anchor(&self, netlink: &Netlink, ifindex: u32) -> Result<()> {
+        let path = self.program_path(ANCHOR_EGRESS);
+        let program = pinned::open(&path).map_err(KernelError::file("open the program at", path))?;
+        netlink.put_egress_filter(ifindex, ANCHOR_EGRESS, program.as_fd())
     }
 
     fn replace_filter(&self, netlink: &Netlink, name: &'static str, ifindex: u32) -> Result<()> {

@@ -24,7 +24,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ne
 pub const DIGEST: &str = env!("NETCTL_PROGRAMS_DIGEST");
 
 /// The programs that are attached to interfaces.
-const PROGRAMS: [&str; 3] = [attach::CONTAINER_EGRESS, attach::UPLINK_INGRESS, attach::TUNNEL_INGRESS];
+const PROGRAMS: [&str; 4] =
+    [attach::CONTAINER_EGRESS, attach::UPLINK_INGRESS, attach::TUNNEL_INGRESS, attach::ANCHOR_EGRESS];
 
 /// Sizes that are chosen when the data plane is loaded.
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,16 @@ use super::maps::{Maps, failed};
 use crate::kernel::Result;
 
 impl Maps<'_> {
+    /// Leads an anchor to its network.
+    pub fn set_anchor(&self, ifindex: u32, network: u32) -> Result<()> {
+        self.put(maps::ANCHORS, ifindex, network)
+    }
+
+    /// Forgets an anchor.
+    pub fn remove_anchor(&self, ifindex: u32) -> Result<()> {
+        self.remove(maps::ANCHORS, ifindex)
+    }
+
     /// Tells who is on a network.
     pub fn set_members(&self, network: u32, slots: &[u32]) -> Result<()> {
         if slots.is_empty() {
