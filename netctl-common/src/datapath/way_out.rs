@@ -25,10 +25,13 @@ pub fn container<F: Family, T: Tables<F>>(
     if !look_up_route(tables, &found, sender.endpoint, now) {
         return Verdict::drop(Reason::Unreachable);
     }
-    // What masquerades under an uplink's address does not move to another uplink, as with Linux's own masquerade.
+    // What masquerades under an uplink's address does not move to another uplink, as with Linux's own masquerade. An address
+    // that was chosen goes wherever its network does, and need not be the host's: whoever chose it sees to its answers.
     let moved = !found.is_reply && found.flow.state.route_ifindex.load() != before;
-    if found.target().source != parsed.source
-        && (moved || !publish::is_address_of_host(tables, sender.endpoint, found.target().source))
+    let source = found.target().source;
+    if source != parsed.source
+        && tables.network_source(sender.endpoint.network) != Some(source)
+        && (moved || !publish::is_address_of_host(tables, sender.endpoint, source))
     {
         conntrack::end(tables, &found);
         return Verdict::drop(Reason::NoSourceAddress);

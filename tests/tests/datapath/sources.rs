@@ -1,11 +1,14 @@
 //! Which of the host's addresses a container's packets leave with: chosen, changed, one for each uplink.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use netctl_tests::harness::{CLIENT4, CLIENT6, HOST4, HOST6, Host, wait};
 
-use crate::counters::moves;
+use crate::counters::{Drops, drops, moves};
 use crate::gateway_modes::second_uplink;
 use crate::topology::{Container, DEADLINE, PORT, Place, exchange, network, seen, udp, whoami};
 
@@ -25,6 +28,40 @@ fn a_network_leaves_with_the_address_that_was_chosen_for_it() -> Result<()> {
         assert!(outside == usual || to.is_ipv6(), "{outside} is not the usual one");
         one.exec(&["ping", "-q", "-c", "1", "-W", "5", &to.ip().to_string()])?;
     }
+    host.finish()
+}
+
+/// As with Docker: an address that is only routed to the host, or that it shares with another one, may be chosen, too.
+#[test]
+fn a_flow_keeps_a_chosen_address_that_is_not_the_hosts_and_wherever_the_route_leads() -> Result<()> {
+    let host = Host::new()?;
+    let second = second_uplink(&host)?;
+    for (namespace, via4, via6) in [(&host.client, HOST4, HOST6), (&second, "198.18.5.1", "fd00:5::1")] {
+        namespace.sh(&format!(
+            "ip route add 198.51.100.9/32 via {via4}; ip -6 route add 2001:db8:9::9/128 via {via6}
+             ip addr add 203.0.113.7/32 dev lo; ip -6 addr add 2001:db8::7/128 dev lo nodad
+             ip route change 198.51.100.9/32 via {via4} src 203.0.113.7
+             ip -6 route change 2001:db8:9::9/128 via {via6} src 2001:db8::7"
+        ))?;
+    }
+    let chosen =
+        ["-o", "com.docker.network.host_ipv4=198.51.100.9", "-o", "com.docker.network.host_ipv6=2001:db8:9::9"];
+    network(&host, "chosen", 1, &chosen)?;
+    let container = Container::idle(&host, "chosen", "inside", &[])?;
+    let (_one, _other) = (whoami(&host.client)?, whoami(&second)?);
+    for (to, own, via) in [("203.0.113.7", "198.51.100.9", "198.18.5.2"), ("2001:db8::7", "2001:db8:9::9", "fd00:5::2")]
+    {
+        let socket = container.inside(|| udp(to.parse()?, PORT))??;
+        let first = exchange(&socket, b"?")?;
+        assert!(first.starts_with(&format!("{own} ")), "{first}");
+        host.host.sh(&format!("ip route replace default via {via}"))?;
+        // The route is asked for anew each second.
+        let changed = Instant::now();
+        while changed.elapsed() < Duration::from_secs(3) {
+            assert_eq!(exchange(&socket, b"?")?, first, "the same address and port");
+        }
+    }
+    assert_eq!(drops(&host, Some("inside"))?, Drops::new());
     host.finish()
 }
 
@@ -63,7 +100,7 @@ fn the_source_follows_a_changed_address_of_the_host() -> Result<()> {
         ))?;
         // Kernels whose look-up tells no source are told by the next command.
         host.ok(&["dataplane", "load"])?;
-        socket.set_read_timeout(Some(std::time::Duration::from_millis(100)))?;
+        socket.set_read_timeout(Some(Duration::from_millis(100)))?;
         wait::until(DEADLINE, "the new address", || Ok(asked(b"after").starts_with(&format!("{new} "))))?;
         assert_eq!(seen(&container, SocketAddr::new(to, PORT))?.to_string(), new);
     }
@@ -93,7 +130,7 @@ fn the_source_follows_a_changed_route() -> Result<()> {
     {
         let to: IpAddr = to.parse()?;
         let socket = container.inside(|| udp(to, PORT))??;
-        socket.set_read_timeout(Some(std::time::Duration::from_millis(200)))?;
+        socket.set_read_timeout(Some(Duration::from_millis(200)))?;
         let asked = |data: &[u8]| exchange(&socket, data).unwrap_or_default();
         wait::until(DEADLINE, "the first uplink", || Ok(asked(b"before").starts_with(&format!("{old} "))))?;
         host.host.sh(&format!("ip route replace default via {via}"))?;
