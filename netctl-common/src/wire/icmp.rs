@@ -35,9 +35,9 @@ const _: () = assert!(size_of::<Icmp>() == LENGTH as usize);
 /// What a translator makes of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Message {
-    /// Asks; has an identifier.
+    /// Asks for an echo or a timestamp; has an identifier.
     EchoRequest,
-    /// Answers; has an identifier.
+    /// Answers that; has an identifier.
     EchoReply,
     /// Quotes the packet that it is about.
     Error,
@@ -49,8 +49,8 @@ pub enum Message {
 #[inline(always)]
 pub const fn message4(kind: u8) -> Message {
     match kind {
-        8 => Message::EchoRequest,
-        0 => Message::EchoReply,
+        8 | 13 => Message::EchoRequest,
+        0 | 14 => Message::EchoReply,
         3 | 11 | 12 => Message::Error,
         _ => Message::Other,
     }
@@ -77,6 +77,7 @@ mod tests {
         let echo = Icmp::read(&[8, 0, 0xf7, 0xd9, 0x12, 0x34, 0, 1], 0).unwrap();
         assert_eq!(message4(echo.kind), Message::EchoRequest);
         assert_eq!(echo.identifier, Be16::new(0x1234));
+        assert_eq!(message4(13), Message::EchoRequest, "timestamps have identifiers, too");
         assert_eq!(message4(5), Message::Other, "a redirect is not an error to translate");
         assert_eq!(message6(2), Message::Error, "packet too big");
     }

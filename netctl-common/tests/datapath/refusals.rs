@@ -26,7 +26,8 @@ fn protocols_without_ports_or_identifiers_do_not_leave() {
 fn answers_and_other_icmp_messages_begin_no_flow() {
     let host = Host::new(&World::new());
     assert_dropped(&from(&host, 1, &datagram("172.30.0.2", PEER).echo_reply(1)), Reason::NoFlow);
-    assert_dropped(&from(&host, 1, &datagram("172.30.0.2", PEER).icmp(13, 0, &[0; 12])), Reason::NoFlow);
+    assert_dropped(&from(&host, 1, &datagram("172.30.0.2", PEER).icmp(14, 0, &[0; 16])), Reason::NoFlow);
+    assert_dropped(&from(&host, 1, &datagram("172.30.0.2", PEER).icmp(15, 0, &[0; 4])), Reason::NoFlow);
     assert_dropped(&from(&host, 1, &datagram("fd00:30::2", PEER6).echo_reply(1)), Reason::NoFlow);
 }
 

@@ -112,6 +112,41 @@ fn a_port_that_the_host_itself_uses_towards_a_peer_is_no_containers() -> Result<
     host.finish()
 }
 
+/// Asks twice for a timestamp (RFC 792), under one identifier, and prints who answers.
+const TIMESTAMP: &str = r#"
+import socket, struct, sys
+def checksum(data):
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    total = (total >> 16) + (total & 0xffff)
+    return ~(total + (total >> 16)) & 0xffff
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
+s.settimeout(10)
+for sequence in (1, 2):
+    ask = struct.pack("!BBHHHIII", 13, 0, 0, 7777, sequence, 0, 0, 0)
+    s.sendto(ask[:2] + struct.pack("!H", checksum(ask)) + ask[4:], (sys.argv[1], 0))
+    while (answer := s.recv(200))[20] != 14:
+        pass
+    print(socket.inet_ntoa(answer[12:16]), *struct.unpack("!HH", answer[24:28]))
+"#;
+
+#[test]
+fn timestamps_are_asked_for_and_told_like_echoes() -> Result<()> {
+    let host = Host::new()?;
+    network(&host, "web", 1, &[])?;
+    let container = Container::idle(&host, "web", "inside", &[])?;
+    let asked = Capture::start(&host.client, "outside", "icmp[0] == 13")?;
+    moves(&host, Some("inside"), &[], || {
+        for to in [CLIENT4, HOST4] {
+            let told = container.exec(&["/usr/bin/python3", "-S", "-E", "-c", TIMESTAMP, to])?;
+            assert_eq!(told, format!("{to} 7777 1\n{to} 7777 2"));
+        }
+        Ok(())
+    })?;
+    let asked = asked.stop()?;
+    assert_eq!(asked.iter().filter(|line| line.contains(&format!(" {HOST4} > {CLIENT4}"))).count(), 2, "{asked:#?}");
+    host.finish()
+}
+
 #[test]
 fn a_closed_port_outside_refuses_a_container() -> Result<()> {
     let host = Host::new()?;
