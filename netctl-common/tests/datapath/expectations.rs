@@ -23,7 +23,7 @@ pub fn outside(host: &Host, packet: &Datagram) -> Handled {
 
 /// The frame as the uplink gets it from the router.
 pub fn by_router(frame: &[u8]) -> Vec<u8> {
-    [&UPLINK_MAC.bytes()[..], &ROUTER_MAC.bytes(), &frame[12..]].concat()
+    [&UPLINK_MAC.bytes()[..], &ROUTER_MAC.bytes(), frame.get(12..).expect("an Ethernet header")].concat()
 }
 
 /// The packet was delivered to `slot` for that reason, with right checksums.

@@ -4,7 +4,7 @@ use std::{cell::OnceCell, time::SystemTime};
 
 use super::{Dirs, Error, Result};
 use crate::{
-    kernel::{Lock, Netlink, boot_id, bpf::DataPlane, netns_cookie},
+    kernel::{Lock, Netlink, boot_id, bpf::DataPlane, netns_cookie, show_hidden_file_systems},
     model::Container,
     store::Store,
 };
@@ -85,6 +85,7 @@ impl Engine {
     }
 
     fn locked(dirs: &Dirs, lock: Lock) -> Result<Self> {
+        show_hidden_file_systems()?;
         let store = Store::open(&dirs.state)?;
         let data_plane = DataPlane::at(&dirs.bpffs);
         let engine = Self { dirs: dirs.clone(), store, data_plane, netlink: OnceCell::new(), _lock: lock };

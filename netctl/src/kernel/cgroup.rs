@@ -11,7 +11,7 @@ use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use super::{KernelError, Result};
 
 /// Where it is by custom.
-const CUSTOMARY: &str = "/sys/fs/cgroup";
+pub(super) const CUSTOMARY: &str = "/sys/fs/cgroup";
 
 /// How long killed processes are given to be gone.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ pub(super) fn mount_point() -> Option<PathBuf> {
     if statfs(CUSTOMARY).is_ok_and(|info| info.filesystem_type() == CGROUP2_SUPER_MAGIC) {
         return Some(PathBuf::from(CUSTOMARY));
     }
-    let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let table = fs::read_to_string("/proc/thread-self/mountinfo").ok()?;
     table.lines().find_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         if right.split(' ').next() != Some("cgroup2") {

@@ -8,6 +8,7 @@ mod crash;
 mod formats;
 mod gateway;
 mod interfaces;
+mod ip_netns_exec;
 mod ipam;
 mod lifecycle;
 mod listing;

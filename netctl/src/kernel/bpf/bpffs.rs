@@ -17,21 +17,28 @@ use crate::kernel::{KernelError, Result};
 const BPFFS: FsType = FsType(0xcafe_4a11);
 
 /// Where bpffs is mounted by custom.
-const CUSTOMARY: &str = "/sys/fs/bpf";
+pub(in crate::kernel) const CUSTOMARY: &str = "/sys/fs/bpf";
 
 /// Makes the directory for our pins, mounting bpffs where there is none.
 pub fn prepare(directory: &Path) -> Result<()> {
     let mount_point = if directory.starts_with(CUSTOMARY) { PathBuf::from(CUSTOMARY) } else { directory.to_owned() };
     if !is_bpffs(&existing(directory)) {
-        fs::create_dir_all(&mount_point).map_err(KernelError::file("make", &mount_point))?;
-        let none = None::<&str>;
-        mount(Some("bpf"), &mount_point, Some("bpf"), MsFlags::empty(), none)
-            .map_err(|error| KernelError::file("mount bpffs at", &mount_point)(error.into()))?;
+        mount_at(&mount_point)?;
     }
     for path in [directory.to_owned(), directory.join("maps"), directory.join("programs"), directory.join("links")] {
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(KernelError::file("make", path))?;
     }
     Ok(())
+}
+
+/// Mounts bpffs, unless it is there.
+pub(in crate::kernel) fn mount_at(mount_point: &Path) -> Result<()> {
+    if is_bpffs(mount_point) {
+        return Ok(());
+    }
+    fs::create_dir_all(mount_point).map_err(KernelError::file("make", mount_point))?;
+    mount(Some("bpf"), mount_point, Some("bpf"), MsFlags::empty(), None::<&str>)
+        .map_err(|error| KernelError::file("mount bpffs at", mount_point)(error.into()))
 }
 
 /// Removes our pins.
@@ -50,6 +57,7 @@ fn existing(directory: &Path) -> PathBuf {
     directory.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/")).to_owned()
 }
 
-fn is_bpffs(path: &Path) -> bool {
+/// Whether the path lies in bpffs.
+pub(in crate::kernel) fn is_bpffs(path: &Path) -> bool {
     statfs(path).is_ok_and(|info| info.filesystem_type() == BPFFS)
 }

@@ -1,7 +1,7 @@
 //! The data plane in the kernel: loaded, pinned, attached, its maps read and written. Not what is written there, or why.
 
 mod attach;
-mod bpffs;
+pub(super) mod bpffs;
 mod flow_ends;
 mod flows;
 mod host_hooks;
