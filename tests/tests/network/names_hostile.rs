@@ -133,7 +133,8 @@ time.sleep(1000)
 fn half_open_connections_delay_nobody() -> Result<()> {
     let host = two_containers()?;
     let address = host.address("bad", "web", "IPAddress")?;
-    let begin = "for port in range(10000, 14000): s.send(begin(port))\nprint('flooded', flush=True)\ntime.sleep(1000)";
+    // More than the queue holds, and no more in a second than the data plane lets one container begin.
+    let begin = "for port in range(10000, 12000):\n    s.send(begin(port)); time.sleep(0.001)\nprint('flooded', flush=True)\ntime.sleep(1000)";
     let flood = script(&host, "bad", &format!("{RAW}{begin}"))?;
     wait::until(DEADLINE, "the flood", || {
         ensure!(!flood.stderr()?.contains("Error"), "{}", flood.stderr()?);
