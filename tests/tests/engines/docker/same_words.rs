@@ -73,8 +73,10 @@ fn words_for<'a>(words: &'a [String], image: &[&'a str], separator: &[&'a str]) 
 
 fn is_alike(how: &str, docker: &Ended, netctl: &Ended) -> Result<bool> {
     let both_fail = docker.code != 0 && [1, 2, 3, 4, 125, 127].contains(&netctl.code);
+    let both_do = docker.code == 0 && netctl.code == 0;
     Ok(match how {
-        "=" => docker.code == 0 && netctl.code == 0 && plain(&docker.stdout) == plain(&netctl.stdout),
+        "=" => both_do && plain(&docker.stdout) == plain(&netctl.stdout),
+        "~" => both_do && sorted(&docker.stdout) == sorted(&netctl.stdout),
         "!" => both_fail && netctl.stderr.contains(sentence(&docker.stderr)),
         "x" => both_fail && !netctl.stderr.is_empty(),
         other => bail!("{other} marks nothing"),
@@ -90,6 +92,12 @@ fn plain(printed: &str) -> String {
         _ => word.to_owned(),
     };
     printed.trim_end().split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
+fn sorted(printed: &str) -> Vec<String> {
+    let mut lines: Vec<_> = plain(printed).lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
 }
 
 /// Docker's sentence alone: without who says it, of which option, and where to read more.
