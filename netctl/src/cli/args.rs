@@ -8,6 +8,7 @@ use netctl::{engine::dirs, engines::docker};
 use super::{
     bench::Bench,
     connect::{Connect, Disconnect},
+    echo::Echo,
     network_list::NetworkLs,
     network_removal::{NetworkPrune, NetworkRm},
     ps::Ps,
@@ -82,6 +83,8 @@ pub enum Command {
     },
     /// Begin stopped containers again
     Start {
+        #[command(flatten)]
+        echo: Echo,
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
@@ -90,6 +93,8 @@ pub enum Command {
         /// Seconds from TERM to KILL
         #[arg(short, long, default_value_t = 10, value_name = "SECONDS")]
         time: u64,
+        #[command(flatten)]
+        echo: Echo,
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
@@ -98,6 +103,8 @@ pub enum Command {
         /// Seconds from TERM to KILL
         #[arg(short, long, default_value_t = 10, value_name = "SECONDS")]
         time: u64,
+        #[command(flatten)]
+        echo: Echo,
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
@@ -106,13 +113,19 @@ pub enum Command {
         /// Also those that run
         #[arg(short, long)]
         force: bool,
+        #[command(flatten)]
+        echo: Echo,
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
     /// Give an existing network namespace its place on networks
     Attach(Attach),
     /// Take an attached namespace off its networks
-    Detach { name: String },
+    Detach {
+        #[command(flatten)]
+        echo: Echo,
+        name: String,
+    },
     /// Load, show and take down the programs
     #[command(subcommand)]
     Dataplane(Dataplane),
@@ -218,6 +231,8 @@ pub struct Create {
     /// A label
     #[arg(long, value_name = "KEY=VALUE")]
     pub label: Vec<String>,
+    #[command(flatten)]
+    pub echo: Echo,
     pub name: String,
 }
 
@@ -285,6 +300,9 @@ pub struct Run {
     /// A domain name
     #[arg(long)]
     pub domainname: Option<String>,
+    /// Print the identifier as one JSON array
+    #[arg(long, requires = "detach")]
+    pub json: bool,
     #[command(flatten)]
     pub connection: Connection,
     #[arg(required = true, last = true, value_name = "CMD")]
@@ -302,6 +320,8 @@ pub struct Attach {
     /// A file that stands for the namespace
     #[arg(long, value_name = "PATH")]
     pub netns: Option<PathBuf>,
+    #[command(flatten)]
+    pub echo: Echo,
     #[command(flatten)]
     pub connection: Connection,
 }

@@ -11,8 +11,8 @@ use netctl::{
 
 use super::{
     args::{Cli, Command, Dataplane, Global, Network},
-    attach, bench, connect, container, data_plane, inspect, logs, manual, multi_call, network, network_inspect,
-    network_list, network_removal, ps, run as run_verb, stats,
+    attach, bench, connect, data_plane, inspect, logs, manual, multi_call, network, network_inspect, network_list,
+    network_removal, port, ps, run as run_verb, stats,
 };
 
 /// What a verb ends with: an exit code.
@@ -60,19 +60,21 @@ fn verb(dirs: &Dirs, command: Command) -> Outcome {
         Command::Ps(arguments) => ps::ps(dirs, &arguments),
         Command::Inspect { format, names } => inspect::inspect(dirs, &names, &format),
         Command::Exec { name, command } => runtime::exec(dirs, &name, &command),
-        Command::Port { name, port, format } => container::port(dirs, &name, port.as_deref(), &format),
+        Command::Port { name, port, format } => port::port(dirs, &name, port.as_deref(), &format),
         Command::Logs { follow, name } => logs::logs(dirs, &name, follow),
-        Command::Start { names } => container::each(&names, |name| started(runtime::start(dirs, name)?)),
-        Command::Stop { time, names } => {
-            container::each(&names, |name| runtime::stop(dirs, name, Duration::from_secs(time)))
+        Command::Start { echo, names } => echo.each(&names, |name| started(runtime::start(dirs, name)?)),
+        Command::Stop { time, echo, names } => {
+            echo.each(&names, |name| runtime::stop(dirs, name, Duration::from_secs(time)).map(|()| true))
         }
-        Command::Restart { time, names } => container::each(&names, |name| {
+        Command::Restart { time, echo, names } => echo.each(&names, |name| {
             runtime::stop(dirs, name, Duration::from_secs(time))?;
             started(runtime::start(dirs, name)?)
         }),
-        Command::Rm { force, names } => container::each(&names, |name| runtime::remove(dirs, name, force)),
+        Command::Rm { force, echo, names } => {
+            echo.each(&names, |name| runtime::remove(dirs, name, force).map(|()| true))
+        }
         Command::Attach(arguments) => attach::attach(dirs, arguments),
-        Command::Detach { name } => attach::detach(dirs, &name),
+        Command::Detach { echo, name } => attach::detach(dirs, &name, echo),
         Command::Dataplane(command) => data_plane_verb(dirs, command),
         Command::Stats { names, format } => stats::stats(dirs, &names, &format),
         Command::Bench(arguments) => bench::bench(&arguments),
@@ -113,8 +115,8 @@ fn data_plane_verb(dirs: &Dirs, command: Dataplane) -> Outcome {
     }
 }
 
-fn started(code: u8) -> Result<()> {
-    if code == 0 { Ok(()) } else { Err(Error::Monitor(format!("its command ended with code {code}"))) }
+fn started(code: u8) -> Result<bool> {
+    if code == 0 { Ok(true) } else { Err(Error::Monitor(format!("its command ended with code {code}"))) }
 }
 
 fn dirs(global: &Global) -> Dirs {

@@ -10,7 +10,6 @@ use super::{
     args::Create,
     dispatch::Outcome,
     options::{self, Complaints},
-    output,
 };
 
 /// `network create`: prints the identifier.
@@ -44,8 +43,7 @@ pub fn create(dirs: &Dirs, arguments: Create) -> Outcome {
     };
     let id = Engine::change(dirs, |engine| engine.create_network(&name, &spec))?;
     serve::nudge(dirs, Changed::Networks);
-    output::out(id.as_str())?;
-    Ok(0)
+    arguments.echo.one(id.as_str())
 }
 
 /// The addresses that are asked for, and whether every subnet was understood.

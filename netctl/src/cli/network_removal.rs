@@ -12,13 +12,15 @@ use netctl::{
     serve::{self, Changed},
 };
 
-use super::{dispatch::Outcome, output};
+use super::{dispatch::Outcome, echo::Echo, output};
 
 #[derive(Debug, Args)]
 pub struct NetworkRm {
     /// One that is not there is fine
     #[arg(short, long)]
     pub force: bool,
+    #[command(flatten)]
+    pub echo: Echo,
     #[arg(required = true, value_name = "NETWORK")]
     pub names: Vec<String>,
 }
@@ -31,28 +33,21 @@ pub struct NetworkPrune {
     /// Only networks with this: label, label! or until
     #[arg(long, value_name = "NAME=VALUE")]
     pub filter: Vec<String>,
-    /// Show the names as one JSON array
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub echo: Echo,
 }
 
 const FILTERS: [&str; 3] = ["label", "label!", "until"];
 
 /// Removes networks, echoing each; one that cannot be removed does not keep the others.
 pub fn rm(dirs: &Dirs, arguments: &NetworkRm) -> Outcome {
-    let mut code = 0;
-    for name in &arguments.names {
-        match Engine::change(dirs, |engine| engine.remove_network(name)) {
-            Ok(()) => output::out(name)?,
-            Err(Error::NoNetwork(_)) if arguments.force => {}
-            Err(error) => {
-                eprintln!("netctl: {error}");
-                code = error.exit_code();
-            }
-        }
-    }
+    let removed = |name: &str| match Engine::change(dirs, |engine| engine.remove_network(name)) {
+        Err(Error::NoNetwork(_)) if arguments.force => Ok(false),
+        done => done.map(|()| true),
+    };
+    let outcome = arguments.echo.each(&arguments.names, removed);
     serve::nudge(dirs, Changed::Networks);
-    Ok(code)
+    outcome
 }
 
 /// Removes networks that no container refers to.
@@ -73,7 +68,7 @@ pub fn prune(dirs: &Dirs, arguments: &NetworkPrune) -> Outcome {
         filters.labels(&network.labels) && filters.without_labels(&network.labels) && limit.is_none_or(is_old)
     })?;
     serve::nudge(dirs, Changed::Networks);
-    if arguments.json {
+    if arguments.echo.json {
         output::line(&serde_json::json!(removed))?;
     } else if !removed.is_empty() {
         output::out("Deleted Networks:")?;

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
-use netctl_tests::harness::{Host, program};
+use netctl_tests::harness::{Host, Namespace, program};
+use serde_json::json;
 
 use crate::scene::{LASTING, refuses, run};
 
+const USAGE: i32 = 2;
 const MISSING: i32 = 3;
 const CONFLICT: i32 = 4;
 
@@ -34,6 +36,32 @@ fn a_verb_goes_through_all_names_and_one_that_fails_keeps_no_other() -> Result<(
     refuses(&host, &["rm", "one"], CONFLICT, sentence)?;
     assert_eq!(host.ok(&["rm", "-f", "one"])?, "one");
     refuses(&host, &["rm", "-f", "one"], MISSING, "No such container: one")?;
+    host.finish()
+}
+
+#[test]
+fn what_a_verb_prints_is_one_json_array_for_programs() -> Result<()> {
+    let host = Host::new()?;
+    let id = host.json(&["network", "create", "--json", "web"])?;
+    assert_eq!(id, json!([host.json(&["network", "inspect", "web"])?[0]["Id"]]));
+    let words = [&["run", "-d", "--json", "--name", "one", "--network", "web", "--"][..], &LASTING].concat();
+    assert_eq!(host.json(&words)?, json!([host.json(&["inspect", "one"])?[0]["Id"]]));
+    let namespace = Namespace::new("other")?;
+    let netns = namespace.path().to_string_lossy().into_owned();
+    let id = host.json(&["attach", "--json", "--name", "guest", "--netns", &netns, "--network", "web"])?;
+    assert_eq!(id, json!([host.json(&["inspect", "guest"])?[0]["Id"]]));
+    assert_eq!(host.json(&["detach", "--json", "guest"])?, json!(["guest"]));
+    for verb in ["stop", "start", "restart"] {
+        let ended = host.netctl(&[verb, "--json", "nobody", "one"])?;
+        ensure!((ended.code, ended.stdout.as_str()) == (MISSING, "[\"one\"]\n"), "{verb}: {ended:?}");
+        ensure!(ended.stderr == "netctl: No such container: nobody\n", "{verb}: {ended:?}");
+    }
+    let ended = host.netctl(&["network", "rm", "--json", "web"])?;
+    ensure!((ended.code, ended.stdout.as_str()) == (CONFLICT, "[]\n"), "{ended:?}");
+    assert_eq!(host.json(&["rm", "-f", "--json", "one"])?, json!(["one"]));
+    assert_eq!(host.json(&["network", "rm", "-f", "--json", "nothing", "web"])?, json!(["web"]));
+    // A command in the foreground prints what it likes.
+    host.netctl(&["run", "--json", "--rm", "--network", "none", "--", "true"])?.refused(USAGE, "--detach")?;
     host.finish()
 }
 

@@ -1,4 +1,4 @@
-//! Verbs on containers by name: each is echoed once it is done, and one that fails does not keep the others.
+//! `netctl port`.
 
 use netctl::{
     engine::{Dirs, Engine, Error, Result},
@@ -13,21 +13,6 @@ use super::{
 };
 
 const PORT_FIELDS: [Field; 3] = [shown("Port", "PORT"), shown("HostIp", "HOST IP"), shown("HostPort", "HOST PORT")];
-
-/// Does something to each name, echoing it; the exit code is that of the last failure.
-pub fn each(names: &[String], mut act: impl FnMut(&str) -> Result<()>) -> Outcome {
-    let mut code = 0;
-    for name in names {
-        match act(name) {
-            Ok(()) => output::out(name)?,
-            Err(error) => {
-                eprintln!("netctl: {error}");
-                code = error.exit_code();
-            }
-        }
-    }
-    Ok(code)
-}
 
 /// `port`: where a container's ports are published, or where one of them is.
 pub fn port(dirs: &Dirs, name: &str, port: Option<&str>, format: &Format) -> Outcome {
