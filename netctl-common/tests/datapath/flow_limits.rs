@@ -99,10 +99,12 @@ fn half_open_connections_make_room_at_a_servers_quota_and_open_ones_do_not() {
     assert_dropped(&client(5, SYN), Reason::QuotaExceeded);
     host.wait(5);
     assert_delivered(&client(5, SYN), Reason::Published, 2);
+    assert_eq!(host.flow_count(2), 2, "the open one and the new one");
     assert_delivered(&client(1, ACK), Reason::Published, 2);
-    // Nobody's flows make room for another endpoint's quota.
+    // Nobody's flows make room for another endpoint's quota, however small the table.
     let mut world = World::new();
     world.settings.flow_quota = 1;
+    world.settings.flow_mask = 15;
     let host = Host::new(&world);
     assert_forwarded(&from(&host, 3, &datagram("172.31.0.2", PEER).udp(1, 53)), Reason::Masqueraded);
     confirm(&host, 1..2);

@@ -13,3 +13,4 @@ pub use empty_program::EmptyProgram;
 pub use first_packets::FirstPackets;
 pub use host::KernelHost;
 pub use program::{CONTAINER_EGRESS, Outcome, Program, Size, TC_ACT_REDIRECT, UPLINK_INGRESS, returned};
+pub use tables::Tables;

@@ -9,7 +9,8 @@ use aya::maps::{
 };
 use netctl_common::abi::{
     AddressKey, AllowedSource, Counter, CounterKey, DirectPort, Endpoint, Flow, FlowKey, FlowReference, FragmentKey,
-    FragmentPorts, Ip4, Ip6, Members, Publication, PublicationKey, RULE_BITS, Settings, SourceAddress, Traffic, maps,
+    FragmentPorts, HeldPort, HostPeers, Ip4, Ip6, Members, Publication, PublicationKey, RULE_BITS, Settings,
+    SourceAddress, Traffic, endpoint_flags, maps,
 };
 use netctl_common::testkit::World;
 
@@ -67,6 +68,48 @@ impl Tables {
             }
         }
         Ok(())
+    }
+
+    /// How many entries are left of what containers have while they run, where there are any.
+    ///
+    /// # Errors
+    /// If a map is not there or cannot be read.
+    pub fn left_of_containers(&self) -> Result<Vec<(&'static str, usize)>> {
+        let endpoints = self.array::<Endpoint>(maps::ENDPOINTS)?.iter().collect::<Result<Vec<_>, _>>()?;
+        let is_containers = |flags| flags & (endpoint_flags::LIVE | endpoint_flags::RESOLVER) == endpoint_flags::LIVE;
+        let counts = [
+            (maps::ADDRESSES4, self.count::<AddressKey<Ip4>, u32>(maps::ADDRESSES4)?),
+            (maps::ADDRESSES6, self.count::<AddressKey<Ip6>, u32>(maps::ADDRESSES6)?),
+            (maps::PUBLICATIONS4, self.count::<PublicationKey<Ip4>, Publication>(maps::PUBLICATIONS4)?),
+            (maps::PUBLICATIONS6, self.count::<PublicationKey<Ip6>, Publication>(maps::PUBLICATIONS6)?),
+            (maps::HELD_PORTS, self.count::<HeldPort, u32>(maps::HELD_PORTS)?),
+            (maps::DIRECT_PORTS4, self.count::<DirectPort<Ip4>, u32>(maps::DIRECT_PORTS4)?),
+            (maps::DIRECT_PORTS6, self.count::<DirectPort<Ip6>, u32>(maps::DIRECT_PORTS6)?),
+            (maps::ALLOWED4, self.trie::<AllowedSource<Ip4>>(maps::ALLOWED4)?.keys().count()),
+            (maps::ALLOWED6, self.trie::<AllowedSource<[u32; 4]>>(maps::ALLOWED6)?.keys().count()),
+            (maps::MEMBERS, self.count_where::<u32, Members>(maps::MEMBERS, |members| members.count != 0)?),
+            (maps::ENDPOINTS, endpoints.iter().filter(|endpoint| is_containers(endpoint.flags)).count()),
+            // The resolver's slot is the first.
+            (maps::INTERFACES, self.count_where::<u32, u32>(maps::INTERFACES, |slot| *slot != 0)?),
+        ];
+        Ok(counts.into_iter().filter(|(_, count)| *count != 0).collect())
+    }
+
+    /// How many sockets of the host are led to containers.
+    ///
+    /// # Errors
+    /// If the map is not there or cannot be read.
+    pub fn led_sockets(&self) -> Result<usize> {
+        self.count::<u64, HostPeers>(maps::HOST_PEERS)
+    }
+
+    fn count<K: aya::Pod, V: aya::Pod>(&self, name: &str) -> Result<usize> {
+        self.count_where::<K, V>(name, |_| true)
+    }
+
+    fn count_where<K: aya::Pod, V: aya::Pod>(&self, name: &str, is_counted: impl Fn(&V) -> bool) -> Result<usize> {
+        let entries = self.hash::<K, V>(name)?.iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(entries.iter().filter(|(_, value)| is_counted(value)).count())
     }
 
     /// Empties the hash maps; zeroes what worlds use of the arrays.

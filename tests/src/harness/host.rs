@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Capture, Enclosure, Namespace, enclosure, wait};
+use crate::datapath::Tables;
 
 /// The host's address on its uplink.
 pub const HOST4: &str = "198.18.0.1";
@@ -228,10 +229,7 @@ impl Host {
     /// # Errors
     /// When a command fails.
     pub fn clear(&self) -> Result<()> {
-        let containers = self.ok(&["ps", "-a", "-q"])?;
-        for container in containers.lines() {
-            self.ok(&["rm", "-f", container])?;
-        }
+        self.remove_containers()?;
         let networks = self.json(&["network", "ls", "--json"])?;
         for network in networks.as_array().unwrap_or(&Vec::new()) {
             let name = network.get("Name").and_then(Value::as_str).unwrap_or_default();
@@ -240,6 +238,24 @@ impl Host {
             }
         }
         self.ok(&["dataplane", "unload"]).map(drop)
+    }
+
+    fn remove_containers(&self) -> Result<()> {
+        let containers = self.ok(&["ps", "-a", "-q"])?;
+        for container in containers.lines() {
+            self.ok(&["rm", "-f", container])?;
+        }
+        Ok(())
+    }
+
+    /// Fails if the data plane still knows of a container.
+    fn check_maps(&self) -> Result<()> {
+        if !self.bpffs.join("maps").exists() {
+            return Ok(());
+        }
+        let left = Tables::of(&self.bpffs).left_of_containers()?;
+        ensure!(left.is_empty(), "left in the data plane: {left:?}");
+        Ok(())
     }
 
     /// Says that containers' addresses may leave the uplink in this test, as they do where masquerade is off.
@@ -261,6 +277,8 @@ impl Host {
             let leaked = watch.stop()?;
             ensure!(leaked.is_empty(), "left the uplink untranslated:\n{}", leaked.join("\n"));
         }
+        self.remove_containers()?;
+        self.check_maps()?;
         self.clear()?;
         wait::until(Duration::from_secs(5), "no netctl process", || Ok(self.processes()?.is_empty()))?;
         let left = self.host.sh("ip -d -o link | grep -E ': (nce|ncn|ncr)|alias netctl:' || true

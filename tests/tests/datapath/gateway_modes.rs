@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Result;
-use netctl_tests::harness::{CLIENT4, CLIENT6, HOST4, HOST6, Host, Namespace};
+use netctl_common::testkit::{GATEWAY_MAC, datagram};
+use netctl_tests::harness::{CLIENT4, CLIENT6, Capture, HOST4, HOST6, Host, Namespace, wait};
 
 use crate::counters::moves;
-use crate::topology::{Container, PORT, ask_again, connect, network, seen, shout, whoami};
+use crate::topology::{Container, DEADLINE, PORT, ask_again, connect, network, seen, send_frames, shout, whoami};
 
 const MODE4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
 const MODE6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
@@ -38,6 +39,22 @@ fn without_masquerade_containers_leave_with_their_own_addresses() -> Result<()> 
         for (to, own) in outside()?.into_iter().zip([container.ip4, container.ip6]) {
             assert_eq!(seen(&container, SocketAddr::new(to, PORT))?, own, "the way out");
             container.exec(&["ping", "-q", "-c", "1", "-W", "5", &to.to_string()])?;
+        }
+        // What cannot be translated need not be: a protocol for experiments (RFC 3692).
+        let sources = [container.ip4, container.ip6].map(|own| own.to_string());
+        let [own4, own6] = &sources;
+        let filter = format!("(src {own4} and ip proto 253) or (src {own6} and ip6 proto 253)");
+        let leaving = Capture::start(&host.client, "outside", &filter)?;
+        let strange = [(own4, CLIENT4), (own6, CLIENT6)]
+            .map(|(from, to)| datagram(from, to).raw(253, b"experiment").between(container.mac, GATEWAY_MAC));
+        let before = host.verdicts("masqueraded")?;
+        wait::until(DEADLINE, "two that leave", || {
+            send_frames(&container, "eth0", &strange)?;
+            Ok(host.verdicts("masqueraded")? >= before + 2)
+        })?;
+        let left = leaving.stop()?;
+        for own in &sources {
+            assert!(left.iter().any(|line| line.contains(own)), "{own} leaves as it is: {left:?}");
         }
         for (to, own) in published(8080)?.into_iter().zip(outside()?) {
             assert_eq!(seen(&host.client, to)?, own, "published ports are translated all the same");
@@ -167,7 +184,11 @@ fn published_ports_are_reached_directly_through_trusted_interfaces_alone() -> Re
     for (to, client) in server.sockets().into_iter().zip(outside()?) {
         assert_eq!(seen(&host.client, to)?, client, "through the trusted one");
     }
-    moves(&host, None, &[("not_published", 6)], || {
+    // Who may reach a port by `from=` is not asked on this way in, so that it is none.
+    let sources = format!("8082:7000/udp,from={CLIENT4},from={CLIENT6}");
+    let choosy = Container::whoami(&host, "web", "choosy", &["-p", &sources])?;
+    moves(&host, None, &[("not_published", 8)], || {
+        choosy.sockets().into_iter().try_for_each(|to| shout(&host.client, to))?;
         server.sockets().into_iter().try_for_each(|to| shout(&second, to))?;
         bare.sockets().into_iter().try_for_each(|to| shout(&host.client, to))?;
         server.sockets().into_iter().try_for_each(|to| shout(&host.client, SocketAddr::new(to.ip(), 7001)))

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use anyhow::{Context, Result, ensure};
 use netctl_common::testkit::{GATEWAY_MAC, datagram};
-use netctl_tests::harness::Host;
+use netctl_tests::harness::{Host, wait};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
 
@@ -93,6 +93,8 @@ fn call(from: &Container<'_>, to: SocketAddr, data: &str) -> Result<()> {
         let socket = UdpSocket::bind(if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
         let to = match to {
             SocketAddr::V4(_) => {
+                // No route leads there on an internal network.
+                setsockopt(&socket, BindToDevice, &OsString::from("eth0"))?;
                 socket.set_broadcast(true)?;
                 socket.set_multicast_loop_v4(false)?;
                 to
@@ -142,6 +144,17 @@ fn broadcast_and_multicast_reach_the_network_and_the_host_and_nobody_else() -> R
     // Everybody answers a ping of all, the caller first: the others' answers are duplicates to ping.
     let answers = caller.exec(&["ping", "-c", "2", "-i", "0.3", "-W", "5", "ff02::1%eth0"])?;
     assert!(answers.contains("+2 duplicates"), "{answers}");
+    // Who is in which group goes nowhere.
+    let (own4, own6) = (caller.ip4.to_string(), caller.ip6.to_string());
+    let reports = [
+        datagram(&own4, "224.0.0.251").raw(2, &[0x16, 0, 0x09, 0x04, 224, 0, 0, 251]).hops(1),
+        datagram(&own6, "ff02::16").icmp(143, 0, &[0; 24]).hops(1),
+    ]
+    .map(|report| report.between(caller.mac, GATEWAY_MAC));
+    let (copied, dropped) = (host.verdicts("group")?, host.verdicts("multicast")?);
+    send_frames(&caller, "eth0", &reports)?;
+    wait::until(DEADLINE, "two reports", || Ok(host.verdicts("multicast")? >= dropped + 2))?;
+    assert_eq!(host.verdicts("group")?, copied, "nobody hears of it");
     // Who leaves the network hears no more, and does not keep the others from hearing.
     host.ok(&["rm", "-f", "one"])?;
     call(&caller, "172.31.1.255:5353".parse()?, "later")?;
@@ -200,6 +213,10 @@ fn what_the_host_sends_to_all_of_a_network_reaches_its_containers_and_nobody_els
     ensure!(answers.contains("+2 duplicates") || answers.contains("+1 duplicates"), "{answers}");
     let answers = host.host.sh(&format!("ping -c 2 -i 0.3 -W 5 ff02::1%{} 2>&1", anchor(&host, "web")?))?;
     ensure!(answers.contains(" duplicates"), "{answers}");
+    // Whom the host does not know is nobody: who asks for him is not heard.
+    let received = members[0].stat("rx_packets")?;
+    host.host.sh(&format!("ping -c 1 -W 1 fe80::99%{} || true", anchor(&host, "web")?))?;
+    assert_eq!(members[0].stat("rx_packets")?, received);
     // The host may speak to containers that may not speak to each other, or to anybody outside.
     for (name, number) in [("apart", 3), ("inner", 4)] {
         let member = Container::idle(&host, name, &format!("on-{name}"), &[])?;
@@ -238,6 +255,14 @@ fn a_network_that_the_host_has_no_address_on_or_that_has_no_ipv6_does_not_hear_i
     hearing.recv(&mut [0; 64])?;
     deaf.silence()?;
     assert_eq!((received(&hermit)?, received(&four)?), (before.0, before.1 + 1));
+    // Nor does the host hear what is said there; others on the network do.
+    let neighbour = Container::idle(&host, "isolated", "neighbour", &[])?;
+    let (hearing, deaf) = (ears_of(&neighbour)?, ears_of_host(&host, "isolated", "127.0.0.1")?);
+    for to in ["255.255.255.255:5353", "224.0.0.251:5353", "[ff02::fb]:5354"] {
+        call(&hermit, to.parse()?, "to all")?;
+        assert_eq!(hearing.hear(to.parse()?)?.0, "to all");
+    }
+    deaf.silence()?;
     host.finish()
 }
 

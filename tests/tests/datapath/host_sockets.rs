@@ -6,11 +6,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use netctl_tests::harness::{HOST4, HOST6, Host, wait};
+use netctl_common::testkit::{GATEWAY_MAC, datagram};
+use netctl_tests::datapath::Tables;
+use netctl_tests::harness::{CLIENT4, CLIENT6, HOST4, HOST6, Host, wait};
 
+use crate::counters::moves;
 use crate::topology::{
-    Container, DEADLINE, Place as _, ask_again, at, bind_is_refused, connect, connection_is_refused, exchange, network,
-    seen, udp, udp_bind_is_refused, whoami,
+    Container, DEADLINE, PORT, Place as _, ask_again, at, bind_is_refused, connect, connection_is_refused, exchange,
+    network, seen, send_frames, udp, udp_bind_is_refused, whoami,
 };
 
 /// Published on every address of the host.
@@ -90,6 +93,12 @@ fn a_port_published_on_a_loopback_address_is_out_of_containers_reach() -> Result
         let answer = stranger.inside(|| TcpStream::connect_timeout(&to, DEADLINE).map(drop))?;
         ensure!(answer.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused), "{to} leads nowhere");
     }
+    // Its own kernel keeps loopback addresses inside; who sends frames past it gets no further.
+    let frames = [(stranger.ip4, "127.0.0.1"), (stranger.ip6, "::1")]
+        .map(|(from, to)| datagram(&from.to_string(), to).tcp(9, 8080, 2).between(stranger.mac, GATEWAY_MAC));
+    let before = server.stat("rx_packets")?;
+    moves(&host, Some("stranger"), &[("loopback_from_outside", 2)], || send_frames(&stranger, "eth0", &frames))?;
+    assert_eq!(server.stat("rx_packets")?, before, "nothing arrives");
     host.finish()
 }
 
@@ -131,18 +140,22 @@ fn one_socket_speaks_to_several_published_ports_and_tells_them_apart() -> Result
     let _one = Container::whoami(&host, "web", "one", &["-p", "8001:7000/udp", "-p", "8011:7000/udp"])?;
     let _two = Container::whoami(&host, "web", "two", &["-p", "8002:7000/udp"])?;
     let ports = [8001_u16, 8002, 8001, 8011, 8002];
-    let answers = host.host.inside(|| {
+    let (answers, mut late) = host.host.inside(|| {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         socket.set_read_timeout(Some(DEADLINE))?;
-        ports
-            .iter()
-            .map(|port| {
-                socket.send_to(b"who", ("127.0.0.1", *port))?;
-                socket.recv_from(&mut [0; 64]).map(|(_, from)| from)
-            })
-            .collect::<std::io::Result<Vec<_>>>()
+        let ask = |port: u16| socket.send_to(b"who", ("127.0.0.1", port));
+        let hear = || socket.recv_from(&mut [0; 64]).map(|(_, from)| from);
+        let each = ports.iter().map(|port| ask(*port).and_then(|_| hear()));
+        let answers = each.collect::<std::io::Result<Vec<_>>>()?;
+        // Answers may come when another has been asked meanwhile.
+        ask(8001)?;
+        ask(8002)?;
+        anyhow::Ok((answers, [hear()?, hear()?]))
     })??;
-    assert_eq!(answers, ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port))));
+    let at_home = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(answers, ports.map(at_home));
+    late.sort();
+    assert_eq!(late, [8001, 8002].map(at_home));
     host.finish()
 }
 
@@ -214,6 +227,10 @@ fn sockets_that_were_led_to_a_container_end_with_it() -> Result<()> {
         ensure!(ask_again(stream, b"after").is_err());
     }
     exchange(&staying, b"after").context("another container's stays")?;
+    // Nobody remembers sockets that are closed.
+    drop((ended, staying));
+    let known = || Tables::of(&host.bpffs()).led_sockets();
+    wait::until(DEADLINE, "the sockets to be forgotten", || Ok(known()? == 0))?;
     host.finish()
 }
 
@@ -238,6 +255,12 @@ fn containers_and_other_hosts_are_not_led() -> Result<()> {
         server.gateway4.parse::<IpAddr>()?,
         "that one's end is its own"
     );
+    // Nor is who asks another machine for a port of that number.
+    let _neighbour = whoami(&host.client)?;
+    let _same = Container::whoami(&host, "web", "same", &["-p", "7000:7000", "-p", "7000:7000/udp"])?;
+    for (to, own) in [(CLIENT4, HOST4), (CLIENT6, HOST6)] {
+        assert_eq!(seen(&host.host, at(to, PORT)?)?.to_string(), own, "{to}");
+    }
     host.finish()
 }
 
@@ -253,9 +276,15 @@ fn a_published_port_is_held_against_programs_of_the_host() -> Result<()> {
         ensure!(udp_bind_is_refused(&host, address, 8082)?, "{address}:8082/udp is held");
         ensure!(!udp_bind_is_refused(&host, address, 8080)?, "the other protocol is free on {address}");
     }
-    for (address, held) in
-        [("127.0.0.1", true), ("0.0.0.0", true), ("127.0.0.2", false), (HOST4, false), ("::1", false)]
-    {
+    for (address, held) in [
+        ("127.0.0.1", true),
+        ("0.0.0.0", true),
+        ("::ffff:127.0.0.1", true),
+        ("127.0.0.2", false),
+        ("::ffff:127.0.0.2", false),
+        (HOST4, false),
+        ("::1", false),
+    ] {
         ensure!(bind_is_refused(&host, address, 8081)? == held, "{address}:8081 is held: {held}");
     }
     let reserved = host.host.sh("cat /proc/sys/net/ipv4/ip_local_reserved_ports")?;

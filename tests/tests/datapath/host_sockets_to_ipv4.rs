@@ -61,6 +61,7 @@ fn what_names_no_address_is_held_in_both_families_and_what_names_one_in_its_own(
         ensure!(udp_bind_is_refused(&host, address, 8080)?, "[{address}]:8080/udp is held");
     }
     ensure!(!bind_is_refused(&host, "::1", 8081)?, "0.0.0.0 is IPv4 alone");
+    ensure!(bind_is_refused(&host, "::", 8081)?, "who binds that takes IPv4, too");
     for (address, held) in [("::1", true), ("::", true), (HOST6, false), ("127.0.0.1", false)] {
         ensure!(bind_is_refused(&host, address, 8082)? == held, "{address}:8082 is held: {held}");
     }

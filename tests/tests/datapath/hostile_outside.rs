@@ -69,6 +69,16 @@ fn nothing_else_gets_in(forwards: bool) -> Result<()> {
         .into();
     moves(&host, None, &[("spoofed_source", 2)], || send_frames(&host.client, "outside", &published))?;
 
+    // What merely passes through the host is not for its ports.
+    let passing: Vec<_> = [(CLIENT4, "203.0.113.9"), (CLIENT6, "2001:db8::9")]
+        .map(|(from, to)| datagram(from, to).udp(9, 8080).between(client, uplink))
+        .into();
+    let passed = host.verdicts("not_ours")?;
+    moves(&host, None, &[], || {
+        send_frames(&host.client, "outside", &passing)?;
+        wait::until(DEADLINE, "two that pass", || Ok(host.verdicts("not_ours")? >= passed + 2))
+    })?;
+
     assert_eq!(server.stat("rx_packets")?, before, "nothing arrives");
     assert_eq!(answers.stop()?, Vec::<String>::new(), "nothing is answered");
     for (to, own) in [(HOST4, CLIENT4), (HOST6, CLIENT6)] {

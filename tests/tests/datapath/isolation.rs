@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Result;
 use netctl_common::testkit::{GATEWAY_MAC, datagram};
-use netctl_tests::harness::{CLIENT4, CLIENT6, Host};
+use netctl_tests::harness::{CLIENT4, CLIENT6, HOST4, HOST6, Host};
 
 use crate::counters::moves;
 use crate::topology::{Container, PORT, network, seen, send_frames, shout, whoami};
@@ -44,13 +44,19 @@ fn an_internal_network_has_no_way_out() -> Result<()> {
     assert!(shout(&inside, SocketAddr::new(CLIENT4.parse()?, PORT)).is_err());
     inside.exec(&["ip", "route", "add", "default", "via", &inside.gateway4])?;
     inside.exec(&["ip", "-6", "route", "add", "default", "via", &inside.gateway6])?;
-    moves(&host, Some("inside"), &[("internal_network", 3), ("other_network", 2)], || {
+    let heard = host.verdicts("to_host")?;
+    moves(&host, Some("inside"), &[("internal_network", 5), ("other_network", 4)], || {
         for to in [CLIENT4, CLIENT6] {
             shout(&inside, SocketAddr::new(to.parse()?, PORT))?;
         }
-        shout(&inside, SocketAddr::new(netctl_tests::harness::HOST4.parse()?, 8080))?;
+        shout(&inside, SocketAddr::new(HOST4.parse()?, 8080))?;
+        // The host's own addresses beside the network's gateway are outside, too, other networks' gateways among them.
+        for own in [HOST4, HOST6, &published.gateway4, &published.gateway6] {
+            shout(&inside, SocketAddr::new(own.parse()?, PORT))?;
+        }
         published.sockets().into_iter().try_for_each(|to| shout(&inside, to))
     })?;
+    assert_eq!(host.verdicts("to_host")?, heard, "the host hears nothing");
     assert_eq!(inside.stat("connections")?, 0);
     for (to, own) in inside.sockets().into_iter().zip([neighbour.ip4, neighbour.ip6]) {
         assert_eq!(seen(&neighbour, to)?, own, "members reach each other");
@@ -75,9 +81,9 @@ fn members_of_a_network_without_icc_do_not_reach_each_other() -> Result<()> {
         server.sockets().into_iter().try_for_each(|to| shout(&prisoner, to))
     })?;
     assert_eq!(server.stat("rx_packets")?, before, "nothing arrives");
-    let published = SocketAddr::new(netctl_tests::harness::HOST4.parse()?, 8080);
+    let published = SocketAddr::new(HOST4.parse()?, 8080);
     assert_eq!(seen(&host.client, published)?, CLIENT4.parse::<IpAddr>()?, "the world reaches it");
-    let public: IpAddr = netctl_tests::harness::HOST4.parse()?;
+    let public: IpAddr = HOST4.parse()?;
     assert_eq!(seen(&prisoner, SocketAddr::new(CLIENT4.parse()?, PORT))?, public, "and they the world");
     host.finish()
 }

@@ -90,6 +90,10 @@ fn published_ports_move_with_the_way_out_and_every_peer_is_answered_from_where_h
     host.finish()
 }
 
+fn at_port(place: &str) -> Result<u16> {
+    Ok(place.rsplit(':').next().context("a port")?.parse()?)
+}
+
 fn way_out(host: &Host) -> Result<String> {
     host.ok(&["exec", "server", "--", "ip", "route", "get", CLIENT4])
 }
@@ -119,5 +123,20 @@ fn a_port_without_a_way_out_is_published_once_there_is_one_and_the_same_in_both_
         let address: SocketAddr = format!("127.0.0.1:{number}").parse()?;
         Ok(host.host.inside(|| std::net::TcpListener::bind(address))?.is_ok())
     })?;
+    // The other family comes later here, and gets another one where the first one's is somebody's by then.
+    let places = || -> Result<Vec<String>> {
+        let told = host.ok(&["port", "server"])?;
+        let mut places: Vec<_> = told.lines().map(|line| line.trim_start_matches("7000/tcp -> ").to_owned()).collect();
+        places.sort();
+        Ok(places)
+    };
+    host.ok(&["network", "connect", "four", "server"])?;
+    assert_eq!(places()?, [format!("0.0.0.0:{number}"), format!("[::]:{number}")]);
+    host.ok(&["network", "disconnect", "four", "server"])?;
+    let _taken = host.host.inside(|| std::net::TcpListener::bind(format!("127.0.0.1:{number}")))??;
+    host.ok(&["network", "connect", "four", "server"])?;
+    let [four, six] = &places()?[..] else { anyhow::bail!("{:?}", places()?) };
+    ensure!(*four != format!("0.0.0.0:{number}") && *six == format!("[::]:{number}"), "{four} {six}");
+    ask_again(&connect(&host.client, SocketAddr::new(HOST4.parse()?, at_port(four)?))?, b"hello")?;
     host.finish()
 }

@@ -157,8 +157,14 @@ fn a_port_is_published_once() -> Result<()> {
     let host = Host::new()?;
     run(&host, &["-p", "8080:80", "-p", "8080:80/udp"], &LASTING)?;
     let own = format!("{HOST4}:8080:81");
-    for port in ["8080:80", &own, "8080:80/udp", "8079-8081:79-81"] {
-        refuses(&host, &["run", "-d", "-p", port, "--", "true"], CONFLICT, "8080/")?;
+    for (port, place) in [
+        ("8080:80", "0.0.0.0:8080/tcp"),
+        (&own, "198.18.0.1:8080/tcp"),
+        ("8080:80/udp", "0.0.0.0:8080/udp"),
+        ("8079-8081:79-81", "0.0.0.0:8080/tcp"),
+    ] {
+        let sentence = format!("{place} is already published");
+        refuses(&host, &["run", "-d", "-p", port, "--", "true"], CONFLICT, &sentence)?;
     }
     refuses(&host, &["run", "-d", "-p", "81:80", "-p", "81:81", "--", "true"], CONFLICT, "is already published")?;
     host.finish()

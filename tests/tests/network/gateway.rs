@@ -69,6 +69,17 @@ fn the_way_out_moves_as_networks_come_and_go() -> Result<()> {
     // Nothing is left of rules and tables of networks that were left.
     let left = host.ok(&["exec", "one", "--", "sh", "-c", "ip rule; ip -6 rule; ip route show table all proto 110"])?;
     ensure!(!left.contains("proto 110") && !left.contains("10.1.0") && !left.contains("10.2.0"), "{left}");
+    // Nor on the one that stays.
+    let ways = || {
+        let script = "for f in -4 -6; do ip $f rule; ip $f route show table all proto 110; done";
+        host.ok(&["exec", "one", "--", "sh", "-c", script])
+    };
+    host.ok(&["network", "connect", "alpha", "one"])?;
+    let alone = ways()?;
+    host.ok(&["network", "connect", "beta", "one"])?;
+    ensure!(ways()? != alone, "two networks need more");
+    host.ok(&["network", "disconnect", "beta", "one"])?;
+    assert_eq!(ways()?, alone);
     host.finish()
 }
 

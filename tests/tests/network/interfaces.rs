@@ -114,6 +114,16 @@ fn a_configured_mac_survives_a_restart_and_a_reconnection_brings_a_new_one() -> 
     host.ok(&["start", "two"])?;
     let macs = ["two", "three"].map(|name| host.address(name, "gamma", "MacAddress").unwrap_or_default());
     ensure!(macs[0] != macs[1], "{macs:?}");
+    // With the same address it is another one all the same.
+    host.ok(&["network", "connect", "alpha", "three"])?;
+    let own = |field: &str| host.address("three", "alpha", field);
+    let (address, before) = (own("IPAddress")?, own("MacAddress")?);
+    host.ok(&["network", "disconnect", "alpha", "three"])?;
+    host.ok(&["network", "connect", "--ip", &address, "alpha", "three"])?;
+    let reconnected = own("MacAddress")?;
+    host.ok(&["restart", "-t", "0", "three"])?;
+    assert_eq!(own("IPAddress")?, address);
+    ensure!(before != reconnected && ![before, reconnected].contains(&own("MacAddress")?), "each time");
     host.finish()
 }
 

@@ -32,15 +32,22 @@ fn signals_for_a_foreground_run_reach_its_command() -> Result<()> {
     plain.signal(Signal::SIGINT)?;
     assert_eq!(plain.wait(DEADLINE)?.code(), Some(130));
     // What was ignored from the start, as by `nohup`, is not passed on.
-    let inner = format!("{script}; true");
     let wrapper = ["env", "--default-signal", "--ignore-signal=HUP"];
-    let arguments = ["run", "--rm", "--network", "none", "--", "sh", "-c", &inner];
+    // A shell would leave an ignored signal ignored; this command waits for it.
+    let inner = "import signal, sys
+def got(number, _):
+    print('got', signal.Signals(number).name[3:], flush=True)
+    if number == signal.SIGTERM: sys.exit(7)
+for number in (signal.SIGHUP, signal.SIGTERM): signal.signal(number, got)
+print('ready', flush=True)
+while True: signal.pause()";
+    let arguments = ["run", "--rm", "--network", "none", "--", "python3", "-c", inner];
     let mut deaf = Child::spawn(&mut wrapped(&host, &wrapper, &arguments)?)?;
     wait::until(DEADLINE, "the command", || Ok(deaf.stdout()?.contains("ready")))?;
     deaf.signal(Signal::SIGHUP)?;
     deaf.signal(Signal::SIGTERM)?;
     assert_eq!(deaf.wait(DEADLINE)?.code(), Some(7));
-    ensure!(deaf.stdout()?.contains("got TERM"), "{}", deaf.stdout()?);
+    assert_eq!(deaf.stdout()?, "ready\ngot TERM\n");
     ensure!(host.ok(&["ps", "-a", "-q"])?.is_empty(), "nothing is left");
     host.finish()
 }

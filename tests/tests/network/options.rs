@@ -151,6 +151,8 @@ fn the_host_has_no_address_on_an_isolated_network() -> Result<()> {
         let seen = host.host.sh(&format!("curl -s -g -m 1 http://{address}/ >/dev/null || echo unreachable"))?;
         ensure!(seen.contains("unreachable"), "{address}");
     }
+    let routes = host.host.sh("ip route show table all; ip -6 route show table all")?;
+    ensure!(!routes.contains("10.7.0.2") && !routes.contains("fd00:7::2"), "the host has a way in: {routes}");
     refuses(&host, &["network", "create", "-o", four, "x"], USAGE, "can only be used for an internal network")?;
     host.finish()
 }
