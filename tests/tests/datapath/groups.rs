@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use netctl_common::testkit::{GATEWAY_MAC, datagram};
@@ -16,6 +17,9 @@ const GROUP4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const GROUP6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 const WIDE6: Ipv6Addr = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0x1234);
 const EAR: u16 = 5353;
+
+/// What is on its way is there by then.
+const SILENCE: Duration = Duration::from_millis(200);
 
 /// Sockets that hear broadcasts and the groups on one interface.
 struct Ears {
@@ -51,9 +55,9 @@ impl Ears {
     /// Fails if there is something left to hear.
     fn silence(&self) -> Result<()> {
         for socket in [&self.v4, &self.v6] {
-            socket.set_nonblocking(true)?;
+            socket.set_read_timeout(Some(SILENCE))?;
             ensure!(socket.recv(&mut [0; 64]).is_err(), "something was heard that was not expected");
-            socket.set_nonblocking(false)?;
+            socket.set_read_timeout(Some(DEADLINE))?;
         }
         Ok(())
     }
@@ -213,10 +217,6 @@ fn what_the_host_sends_to_all_of_a_network_reaches_its_containers_and_nobody_els
     ensure!(answers.contains("+2 duplicates") || answers.contains("+1 duplicates"), "{answers}");
     let answers = host.host.sh(&format!("ping -c 2 -i 0.3 -W 5 ff02::1%{} 2>&1", anchor(&host, "web")?))?;
     ensure!(answers.contains(" duplicates"), "{answers}");
-    // Whom the host does not know is nobody: who asks for him is not heard.
-    let received = members[0].stat("rx_packets")?;
-    host.host.sh(&format!("ping -c 1 -W 1 fe80::99%{} || true", anchor(&host, "web")?))?;
-    assert_eq!(members[0].stat("rx_packets")?, received);
     // The host may speak to containers that may not speak to each other, or to anybody outside.
     for (name, number) in [("apart", 3), ("inner", 4)] {
         let member = Container::idle(&host, name, &format!("on-{name}"), &[])?;

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use netctl_tests::harness::{Child, HOST4, Host, Namespace, wait};
 
 use crate::scene::{DEADLINE, LASTING, SERVER, fetch, foreign_server, pid, refuses, run};
@@ -87,6 +87,28 @@ fn a_connection_ends_with_the_network_it_went_over() -> Result<()> {
     // Whoever gets the address and the slot next hears nothing of it.
     run(&host, &["--name", "next", "--network", "back", "--ip", "10.8.0.3"], &LASTING)?;
     assert_eq!(server.stdout()?.len(), heard);
+
+    // Nor of what came from outside, though whoever began it goes on.
+    let publish = ["--network", "name=back,ip=10.8.0.77", "-p", "5000:5000/udp"];
+    run(&host, &[["--name", "old"].as_slice(), &publish].concat(), &LASTING)?;
+    let client = host.client.inside(|| -> std::io::Result<_> {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+        socket.connect((HOST4, 5000)).map(|()| socket)
+    })??;
+    let received = |name: &str| -> Result<u64> {
+        let stats = host.json(&["stats", name, "--json"])?;
+        stats.pointer("/0/rx_packets").and_then(serde_json::Value::as_u64).context("a number")
+    };
+    client.send(b"to the old one")?;
+    wait::until(DEADLINE, "the old one's packet", || Ok(received("old")? > 0))?;
+    host.ok(&["rm", "-f", "old"])?;
+    run(&host, &["--name", "new", "--network", "name=back,ip=10.8.0.77"], &LASTING)?;
+    let before = (received("new")?, host.verdicts("not_ours")?);
+    // The first may be told that nobody listened to the one before.
+    let _ = client.send(b"to nobody");
+    client.send(b"to nobody")?;
+    wait::until(DEADLINE, "what is for nobody", || Ok(host.verdicts("not_ours")? > before.1))?;
+    assert_eq!(received("new")?, before.0);
     host.finish()
 }
 
