@@ -15,7 +15,8 @@ use crate::topology::{Container, DEADLINE, PORT, Place, exchange, network, seen,
 #[test]
 fn a_network_leaves_with_the_address_that_was_chosen_for_it() -> Result<()> {
     let host = Host::new()?;
-    host.host.sh("ip addr add 198.18.0.9/24 dev uplink; ip -6 addr add fd00:18::9/64 dev uplink nodad preferred_lft 0")?;
+    host.host
+        .sh("ip addr add 198.18.0.9/24 dev uplink; ip -6 addr add fd00:18::9/64 dev uplink nodad preferred_lft 0")?;
     let chosen = ["-o", "com.docker.network.host_ipv4=198.18.0.9", "-o", "com.docker.network.host_ipv6=fd00:18::9"];
     network(&host, "chosen", 1, &chosen)?;
     network(&host, "plain", 2, &[])?;
