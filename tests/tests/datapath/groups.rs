@@ -281,6 +281,8 @@ fn nobody_speaks_to_all_as_another_a_dhcp_server_or_a_router() -> Result<()> {
     let victim4 = victim.ip4.to_string();
     let lies = frames(&[
         datagram(&victim4, "172.31.1.255").udp(9, EAR),
+        // Who has no address yet asks for one.
+        datagram("0.0.0.0", "255.255.255.255").udp(68, 67),
         datagram(&victim.ip6.to_string(), "ff02::fb").udp(9, EAR + 1),
     ]);
     let servers = frames(&[
@@ -289,7 +291,7 @@ fn nobody_speaks_to_all_as_another_a_dhcp_server_or_a_router() -> Result<()> {
         datagram(&own6, "ff02::1").icmp(134, 0, &[0; 12]).hops(255),
         datagram(&own6, &victim.ip6.to_string()).udp(547, 546),
     ]);
-    moves(&host, Some("evil"), &[("spoofed_source", 2), ("router_message", 4)], || {
+    moves(&host, Some("evil"), &[("spoofed_source", 3), ("router_message", 4)], || {
         send_frames(&evil, "eth0", &lies)?;
         send_frames(&evil, "eth0", &servers)
     })?;

@@ -104,6 +104,7 @@ fn a_connection_ends_with_the_network_it_went_over() -> Result<()> {
     host.ok(&["rm", "-f", "old"])?;
     run(&host, &["--name", "new", "--network", "name=back,ip=10.8.0.77"], &LASTING)?;
     let before = (received("new")?, host.verdicts("not_ours")?);
+    assert_eq!(before.0, 0, "what it has received is its own");
     // The first may be told that nobody listened to the one before.
     let _ = client.send(b"to nobody");
     client.send(b"to nobody")?;
