@@ -87,6 +87,8 @@ pub mod stage {
     pub const SPREAD: i32 = 0x1009;
     /// Undecided for want of a route.
     pub const ROUTE: i32 = 0x1004;
+    /// No room was found for a flow; the lower bits are the reason.
+    pub const NO_ROOM: i32 = 0x2000;
 }
 
 /// What a family needs beyond the edit.
@@ -96,11 +98,22 @@ pub trait Answers: HeaderFields + FamilyMaps {
     fn answer_error(frame: &Frame<'_>, verdict: &Verdict<Self::Address>) -> bool;
 }
 
+/// An action that no verdict has: another turn may find room for the flow.
+const NO_ROOM: u32 = u32::MAX;
+
+/// Puts off the refusal of a flow for which there was no room, for [`stages::or_again`](crate::stages::or_again).
+#[inline(always)]
+pub fn or_no_room<A>(verdict: Verdict<A>) -> Verdict<A> {
+    let is_full = verdict.reason == Reason::TableFull as u16 || verdict.reason == Reason::PortsExhausted as u16;
+    if verdict.action == action::DROP && is_full { Verdict { action: NO_ROOM, ..verdict } } else { verdict }
+}
+
 /// Carries out a verdict and gives the hook's return value.
 #[inline(always)]
 pub fn carry_out<F: Answers, L: Link>(frame: &Frame<'_, L>, hook: Hook, verdict: &Verdict<F::Address>) -> i32 {
     let length = u64::from(frame.context().len());
     match verdict.action {
+        NO_ROOM => stage::NO_ROOM | i32::from(verdict.reason),
         action::PASS => {
             count(hook, hook.slot, verdict.reason, length);
             sent(hook, length);

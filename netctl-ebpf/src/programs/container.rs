@@ -2,7 +2,10 @@
 
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, programs::TcContext};
 use netctl_common::{
-    abi::{Mac, Reason, maps::stage::CONTAINER_REFUSAL},
+    abi::{
+        Mac, Reason,
+        maps::stage::{CONTAINER_BEGIN, CONTAINER_REFUSAL},
+    },
     datapath::{Parsed, V4, V6, Verdict, action, neighbour, pipeline},
     wire::ethernet::{self, Ethernet},
 };
@@ -11,7 +14,7 @@ use crate::{
     hints,
     io::Frame,
     maps::ENDPOINTS,
-    stages::go_on,
+    stages::{go_on, or_again},
     tables::Maps,
     verdict::{self, Answers, Hook, stage},
 };
@@ -58,7 +61,7 @@ pub fn prepare_and_follow(
     let is_ipv4 = header.ethertype == ethernet::TYPE_IPV4;
     let prepared = if is_ipv4 { prepare4(context, slot) } else { prepare6(context, slot) };
     if prepared != stage::FOLLOW {
-        return prepared;
+        return or_again(context, hook, CONTAINER_BEGIN, prepared);
     }
     let mac = header.source();
     match if is_ipv4 { ipv4(context, slot, mac) } else { ipv6(context, slot, mac) } {
@@ -105,7 +108,7 @@ fn begin<F: Answers>(
     sender: &pipeline::Sender<'_>,
     parsed: &mut Parsed<F::Address>,
 ) -> Verdict<F::Address> {
-    pipeline::container_begin(tables, sender, parsed)
+    verdict::or_no_room(pipeline::container_begin(tables, sender, parsed))
 }
 
 /// Parses the packet, lets a stage decide and carries its verdict out.

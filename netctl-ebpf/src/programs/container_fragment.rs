@@ -3,7 +3,7 @@
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
 use netctl_common::{
-    abi::maps::stage::CONTAINER_REFUSAL,
+    abi::maps::stage::{CONTAINER_FRAGMENT, CONTAINER_REFUSAL},
     datapath::{V4, V6, fragment},
     wire::ethernet,
 };
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     link::Ethernet,
     maps::ENDPOINTS,
-    stages::go_on,
+    stages::{go_on, or_again},
     verdict::{self, Hook, stage},
 };
 
@@ -38,7 +38,7 @@ pub fn container_fragment(context: TcContext) -> i32 {
                 stage::REFUSE => go_on(&context, hook, CONTAINER_REFUSAL),
                 done => verdict::settled(&context, hook, done),
             },
-            done => done,
+            done => or_again(&context, hook, CONTAINER_FRAGMENT, done),
         }
     } else {
         let prepared = match ipv6_part(&context, slot) {
@@ -52,7 +52,7 @@ pub fn container_fragment(context: TcContext) -> i32 {
                 stage::REFUSE => go_on(&context, hook, CONTAINER_REFUSAL),
                 done => verdict::settled(&context, hook, done),
             },
-            done => done,
+            done => or_again(&context, hook, CONTAINER_FRAGMENT, done),
         }
     }
 }

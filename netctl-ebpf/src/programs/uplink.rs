@@ -34,12 +34,12 @@ pub fn ipv6<L: Link>(context: &TcContext) -> i32 {
 
 #[inline(never)]
 pub fn ipv4_begin<L: Link>(context: &TcContext) -> i32 {
-    run::<V4, L>(context, |_, tables, parsed| pipeline::uplink_begin(tables, parsed))
+    run::<V4, L>(context, |_, tables, parsed| verdict::or_no_room(pipeline::uplink_begin(tables, parsed)))
 }
 
 #[inline(never)]
 pub fn ipv6_begin<L: Link>(context: &TcContext) -> i32 {
-    run::<V6, L>(context, |_, tables, parsed| pipeline::uplink_begin(tables, parsed))
+    run::<V6, L>(context, |_, tables, parsed| verdict::or_no_room(pipeline::uplink_begin(tables, parsed)))
 }
 
 /// Parses the packet, lets a stage decide and carries its verdict out.

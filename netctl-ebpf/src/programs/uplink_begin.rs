@@ -5,7 +5,7 @@ use aya_ebpf::{macros::classifier, programs::TcContext};
 use super::uplink::{ipv4, ipv4_begin, ipv6, ipv6_begin, is_ipv4};
 use crate::{
     link::{Bare, Ethernet, Link},
-    stages::go_on,
+    stages::{go_on, or_again},
     verdict::{self, Hook, stage},
 };
 
@@ -28,6 +28,6 @@ fn begin<L: Link>(context: &TcContext) -> i32 {
             verdict::settled(context, Hook::uplink(), outcome)
         }
         stage::DIRECT => go_on(context, Hook::uplink(), L::DIRECT),
-        done => done,
+        done => or_again(context, Hook::uplink(), L::BEGIN, done),
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     link::{Bare, Ethernet, Link},
-    stages::go_on,
+    stages::{go_on, or_again},
     verdict::{self, Hook, stage},
 };
 
@@ -25,24 +25,18 @@ pub fn tunnel_fragment(context: TcContext) -> i32 {
 
 #[inline(always)]
 fn fragment<L: Link>(context: &TcContext) -> i32 {
-    if is_ipv4::<L>(context) {
-        match ipv4_part::<L>(context) {
-            stage::BEGIN => match ipv4_begin::<L>(context) {
-                stage::FOLLOW => verdict::settled(context, Hook::uplink(), ipv4_part::<L>(context)),
-                done => done,
-            },
-            stage::DIRECT => go_on(context, Hook::uplink(), L::DIRECT),
-            done => done,
+    let is_ipv4 = is_ipv4::<L>(context);
+    let mut outcome = if is_ipv4 { ipv4_part::<L>(context) } else { ipv6_part::<L>(context) };
+    if outcome == stage::BEGIN {
+        outcome = if is_ipv4 { ipv4_begin::<L>(context) } else { ipv6_begin::<L>(context) };
+    }
+    match outcome {
+        stage::FOLLOW => {
+            let outcome = if is_ipv4 { ipv4_part::<L>(context) } else { ipv6_part::<L>(context) };
+            verdict::settled(context, Hook::uplink(), outcome)
         }
-    } else {
-        match ipv6_part::<L>(context) {
-            stage::BEGIN => match ipv6_begin::<L>(context) {
-                stage::FOLLOW => verdict::settled(context, Hook::uplink(), ipv6_part::<L>(context)),
-                done => done,
-            },
-            stage::DIRECT => go_on(context, Hook::uplink(), L::DIRECT),
-            done => done,
-        }
+        stage::DIRECT => go_on(context, Hook::uplink(), L::DIRECT),
+        done => or_again(context, Hook::uplink(), L::FRAGMENT, done),
     }
 }
 
