@@ -46,6 +46,12 @@ impl<A: Copy> Found<'_, A> {
     pub fn receiver(&self) -> End {
         if self.is_reply { self.flow.initiator } else { self.flow.responder }
     }
+
+    /// Whether that end has sent anything that somebody could complain of.
+    #[inline(always)]
+    pub fn receiver_has_spoken(&self) -> bool {
+        self.is_reply || self.flow.state.responder_seen.load() != 0
+    }
 }
 
 /// The live flow of a tuple: one that has lost an end is as good as expired, so that whoever comes next begins anew.
@@ -93,8 +99,9 @@ pub fn refresh<A>(found: &Found<'_, A>, tcp_flags: u8, now: u32) {
     let known = state.tcp.load();
     let mut bits = known;
     if tcp_flags & (SYN | ACK) == SYN && !found.is_reply && closing(known) {
-        // The same ports begin anew (RFC 9293, section 3.6.1: TIME-WAIT may be cut short by a SYN).
+        // The same ports begin anew (RFC 9293, section 3.6.1: TIME-WAIT may be cut short by a SYN), and nobody has answered yet.
         bits = 0;
+        state.responder_seen.store(0);
     }
     if tcp_flags & RST != 0 {
         bits |= tcp_seen::RESET;

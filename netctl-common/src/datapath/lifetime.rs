@@ -63,7 +63,8 @@ pub fn has_expired(state: &FlowState, protocol: u8, now: u32) -> bool {
 pub fn may_go(state: &FlowState, protocol: u8, now: u32, patience: u32, is_pressed: bool) -> bool {
     let bits = state.tcp.load();
     let answered = state.responder_seen.load() != 0;
-    let kept = if is_pressed && bits == 0 { TENTATIVE_PATIENCE } else { lifetime(protocol, bits, answered) };
+    let is_tentative = bits & tcp_seen::ESTABLISHED == 0;
+    let kept = if is_pressed && is_tentative { TENTATIVE_PATIENCE } else { lifetime(protocol, bits, answered) };
     let silent = silence(state, now);
     silent > kept || (protocol == TCP && ended(bits) && silent >= patience)
 }

@@ -379,6 +379,7 @@ pub fn uplink_error<F: Family, P: Packet, T: Tables<F>>(
     let answer = quoted.key(Scope::outside(quoted.protocol)).reversed();
     if let Some(found) = icmp_error::flow(tables, &answer, &quoted, now)
         && found.receiver().slot != OUTSIDE
+        && found.receiver_has_spoken()
     {
         let edit = icmp_error::edit::<F>(&found, parsed, &quoted, &answer);
         let verdict = hand_over(tables, &found, edit);

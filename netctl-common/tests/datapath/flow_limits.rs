@@ -2,7 +2,7 @@
 
 use netctl_common::abi::Reason;
 use netctl_common::testkit::{CLIENT, Handled, Host, PEER, PEER6, World, datagram};
-use netctl_common::wire::transport::{ACK, SYN};
+use netctl_common::wire::transport::{ACK, FIN, SYN};
 
 use crate::expectations::{HOST, assert_delivered, assert_dropped, assert_forwarded, from, outside, source_port};
 
@@ -81,6 +81,21 @@ fn what_nobody_has_confirmed_makes_room_in_a_full_table_and_nothing_else_does() 
         assert_forwarded(&ask(&host, port), Reason::Masqueraded);
     }
     assert_eq!((host.flow_count(1), host.flow_count(2)), (u64::from(RECORDS), 0));
+}
+
+#[test]
+fn the_last_segment_of_a_connection_that_never_was_confirms_nothing() {
+    for flags in [FIN, FIN | ACK, SYN | FIN] {
+        let host = small_table();
+        for number in 0..RECORDS {
+            let spoofed = datagram(CLIENT, HOST).tcp(number, 8080, flags);
+            assert_delivered(&outside(&host, &spoofed), Reason::Published, 2);
+        }
+        assert_dropped(&ask(&host, 1000), Reason::TableFull);
+        host.wait(5);
+        let refused = (0..RECORDS).take_while(|_| ask(&host, 1000).reason == Reason::TableFull).count();
+        assert!(refused < usize::from(RECORDS), "a sender that tries again finds room");
+    }
 }
 
 #[test]

@@ -128,7 +128,10 @@ fn a_clients_error_about_a_published_ports_answer_reaches_the_server() {
     let host = host();
     outside(&host, &datagram(CLIENT, HOST).udp(40_000, 5353));
     let answered = datagram(HOST, CLIENT).udp(5353, 40_000);
-    let handled = outside(&host, &datagram(CLIENT, HOST).unreachable(&answered));
+    let complaint = datagram(CLIENT, HOST).unreachable(&answered);
+    assert_passed(&outside(&host, &complaint), Reason::NotOurs);
+    from(&host, 2, &datagram("172.30.0.3", CLIENT).udp(53, 40_000));
+    let handled = outside(&host, &complaint);
     assert_delivered(&handled, Reason::IcmpError, 2);
     assert_eq!(quoted(&handled), "172.30.0.3:53 > 203.0.113.9:40000");
 }

@@ -4,7 +4,7 @@ use netctl_common::abi::{Reason, endpoint_flags};
 use netctl_common::datapath::action;
 use netctl_common::testkit::{CLIENT, CLIENT6, Host, MASQUERADE_BASE, World, answer_to, datagram, ip, mac};
 use netctl_common::testkit::{GATEWAY_MAC, Hook, PEER, PEER6, checksums_are_right};
-use netctl_common::wire::transport::{ACK, SYN, TCP};
+use netctl_common::wire::transport::{ACK, FIN, RST, SYN, TCP};
 
 use crate::expectations::{
     HOST, HOST6, assert_delivered, assert_dropped, assert_forwarded, assert_passed, from, outside, tuple_text,
@@ -215,4 +215,28 @@ fn the_hosts_firewall_sees_every_packet_until_one_is_answered() {
     }
     let hairpin = from(&host, 3, &datagram("172.31.0.2", HOST).tcp(40_000, 8080, SYN));
     assert_delivered(&hairpin, Reason::Hairpin, 2);
+}
+
+#[test]
+fn the_hosts_firewall_sees_a_connection_that_begins_again_from_the_same_port() {
+    let mut world = World::new();
+    world.endpoint(2).flags |= endpoint_flags::RESPECTS_FIREWALL;
+    let host = Host::new(&world);
+    let client = |flags| outside(&host, &datagram(CLIENT, HOST).tcp(40_000, 8080, flags)).reason;
+    let server = |flags| from(&host, 2, &datagram("172.30.0.3", CLIENT).tcp(80, 40_000, flags)).reason;
+    for end in [[FIN | ACK, FIN | ACK], [RST, FIN | ACK]] {
+        assert_eq!(client(SYN), Reason::AsksHostFirewall);
+        assert_eq!(server(SYN | ACK), Reason::Published);
+        assert_eq!(client(SYN), Reason::Published, "a stray one of an open connection");
+        assert_eq!(client(ACK), Reason::Published);
+        assert_eq!((client(end[0]), server(end[1])), (Reason::Published, Reason::Published));
+        for again in [SYN, ACK, SYN] {
+            assert_eq!(client(again), Reason::AsksHostFirewall);
+        }
+        assert_eq!(server(SYN | ACK), Reason::Published);
+        assert_eq!(
+            (client(ACK), client(FIN | ACK), server(FIN | ACK)),
+            (Reason::Published, Reason::Published, Reason::Published)
+        );
+    }
 }

@@ -72,7 +72,7 @@ fn a_reset_connection_lives_ten_seconds() {
 #[test]
 fn a_syn_opens_a_closed_connection_again() {
     let closed = [HANDSHAKE.as_slice(), &[(Container, FIN | ACK), (Peer, FIN | ACK), (Container, ACK)]].concat();
-    assert_lifetime(&[closed.as_slice(), &[(Container, SYN)]].concat(), 60);
+    assert_lifetime(&[closed.as_slice(), &[(Container, SYN)]].concat(), 120);
     assert_lifetime(&[closed.as_slice(), &HANDSHAKE].concat(), 432_000);
     let reset = [HANDSHAKE.as_slice(), &[(Peer, RST)]].concat();
     assert_lifetime(&[reset.as_slice(), &HANDSHAKE].concat(), 432_000);

@@ -25,6 +25,8 @@ pub const GATEWAY_MAC: Mac = Mac::from_bytes([0x02, 0x6e, 0x63, 0x00, 0x00, 0x01
 /// Where our rules stand: behind the local table, before all others.
 const FROM_HOST_PRIORITY: u32 = 110;
 const FORBID_PRIORITY: u32 = 111;
+/// Of rules about what is shown to the host's firewall, and what that answers.
+pub(super) const ASKED_PRIORITY: u32 = 112;
 
 /// How many flow records of each family were asked for.
 const FLOWS: &str = "flows";
@@ -78,6 +80,7 @@ impl Engine {
         netlink.add_rules(RuleKind::FromHost, FROM_HOST_PRIORITY, table)?;
         netlink.add_rules(RuleKind::FromAnchor, FROM_HOST_PRIORITY, table)?;
         netlink.add_rules(RuleKind::Everybody, FORBID_PRIORITY, table + 1)?;
+        netlink.add_rules(RuleKind::FromAnchor, ASKED_PRIORITY, table + 2)?;
         failpoint("load.rules");
         if was_loaded {
             self.replace_programs()?;
@@ -86,6 +89,7 @@ impl Engine {
                 self.tell_members(&network, None)?;
                 self.tell_network_source(&network)?;
                 self.hook_anchor(&network)?;
+                self.let_firewall_ask(&network)?;
             }
         }
         self.store.set_meta("programs", DIGEST)?;
@@ -207,6 +211,7 @@ impl Engine {
         netlink.delete_rules(RuleKind::FromHost, FROM_HOST_PRIORITY, table)?;
         netlink.delete_rules(RuleKind::FromAnchor, FROM_HOST_PRIORITY, table)?;
         netlink.delete_rules(RuleKind::Everybody, FORBID_PRIORITY, table + 1)?;
+        netlink.delete_rules(RuleKind::FromAnchor, ASKED_PRIORITY, table + 2)?;
         failpoint("unload.rules");
         self.unreserve_all()?;
         self.data_plane.unload()?;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use ipnet::IpNet;
 use netctl_common::abi::SourceAddress;
 
-use super::{Engine, Error, Result, modes::DEFAULT, open::timestamp, taken::Taken};
+use super::{Engine, Error, Result, data_plane::ASKED_PRIORITY, modes::DEFAULT, open::timestamp, taken::Taken};
 use crate::{
     failpoint::failpoint,
     kernel::{Route, index_of, sysctl},
@@ -175,6 +175,7 @@ impl Engine {
             self.plane().maps().set_subnet(*subnet, network.number)?;
         }
         self.tell_network_source(network)?;
+        self.let_firewall_ask(network)?;
         failpoint("network.subnets");
         Ok(())
     }
@@ -222,6 +223,7 @@ impl Engine {
         let netlink = self.netlink()?;
         for subnet in &network.subnets {
             netlink.delete_route(&self.forbidding_route(*subnet)?)?;
+            netlink.allow_source(*subnet, ASKED_PRIORITY)?;
             if self.plane().is_loaded() {
                 self.plane().maps().remove_subnet(*subnet)?;
             }

@@ -3,11 +3,12 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use netctl_common::abi::{SourceAddress, endpoint_flags};
 
-use super::{Engine, Result, held_ports::publication};
+use super::{Engine, Result, data_plane::ASKED_PRIORITY, held_ports::publication};
 use crate::{
-    kernel::index_of,
+    kernel::{Route, index_of},
     model::{Endpoint, GatewayMode, Network, Published},
     store::Phase,
 };
@@ -52,6 +53,26 @@ impl Engine {
             source.address6 = ip.into();
         }
         Ok(self.plane().maps().set_network_source(network.number, source)?)
+    }
+
+    /// What the host's firewall is shown comes from the anchor, also to rules that ask which way its sender is reached; and what
+    /// the firewall answers in a container's name stays here, as nobody would translate it.
+    pub(super) fn let_firewall_ask(&self, network: &Network) -> Result<()> {
+        let link = index_of(&network.anchor());
+        if !network.respects_host_firewall || link.is_none() {
+            return Ok(());
+        }
+        for subnet in &network.subnets {
+            let ipv6 = subnet.addr().is_ipv6();
+            let destination = if ipv6 { IpNet::V6(Default::default()) } else { IpNet::V4(Default::default()) };
+            let (metric, table) = (Some(network.number), self.table()? + 2);
+            self.netlink()?.add_route(&Route { destination, link, gateway: None, source: None, metric, table })?;
+            let keeps_source = if ipv6 { endpoint_flags::KEEPS_SOURCE6 } else { endpoint_flags::KEEPS_SOURCE4 };
+            if gateway_flags(network) & keeps_source == 0 {
+                self.netlink()?.forbid_source(*subnet, ASKED_PRIORITY)?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens an endpoint's published ports at its own address: to everybody who routes it where the network is routed, and

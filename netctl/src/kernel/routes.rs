@@ -109,6 +109,20 @@ impl Netlink {
         self.carry_out([AddressFamily::Inet, AddressFamily::Inet6].map(change).into())
     }
 
+    /// Has the host send nothing in the name of a subnet's addresses; a rule that is there already is fine.
+    pub fn forbid_source(&self, subnet: IpNet, priority: u32) -> Result<()> {
+        let message = RouteNetlinkMessage::NewRule(forbidding_rule(subnet, priority));
+        let (action, subject) = ("add the rule for", subnet.to_string());
+        self.carry_out(vec![Change { action, subject, tolerated: &[EEXIST], manner: Manner::Add, message }])
+    }
+
+    /// Takes that back; a rule that is gone already is fine.
+    pub fn allow_source(&self, subnet: IpNet, priority: u32) -> Result<()> {
+        let message = RouteNetlinkMessage::DelRule(forbidding_rule(subnet, priority));
+        let (action, subject) = ("remove the rule for", subnet.to_string());
+        self.carry_out(vec![Change { action, subject, tolerated: &[ENOENT], manner: Manner::Alter, message }])
+    }
+
     /// Removes our rule of both families; one that is gone already is fine.
     pub fn delete_rules(&self, kind: RuleKind, priority: u32, table: u32) -> Result<()> {
         let change = |family| {
@@ -222,17 +236,30 @@ fn message(route: &Route) -> RouteMessage {
 }
 
 fn rule(family: AddressFamily, kind: RuleKind, priority: u32, table: u32) -> RuleMessage {
-    let mut message = RuleMessage::default();
-    message.header.family = family;
-    message.header.action = RuleAction::ToTable;
-    message.attributes.push(RuleAttribute::Priority(priority));
+    let mut message = plain_rule(family, RuleAction::ToTable, priority);
     message.attributes.push(RuleAttribute::Table(table));
-    message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL)));
     match kind {
         RuleKind::FromHost => message.attributes.push(RuleAttribute::Iifname("lo".to_owned())),
         RuleKind::FromAnchor => message.attributes.push(RuleAttribute::FwMark(FROM_ANCHOR_MARK)),
         RuleKind::Everybody => {}
     }
+    message
+}
+
+fn plain_rule(family: AddressFamily, action: RuleAction, priority: u32) -> RuleMessage {
+    let mut message = RuleMessage::default();
+    message.header.family = family;
+    message.header.action = action;
+    message.attributes.push(RuleAttribute::Priority(priority));
+    message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL)));
+    message
+}
+
+fn forbidding_rule(subnet: IpNet, priority: u32) -> RuleMessage {
+    let family = if subnet.addr().is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let mut message = plain_rule(family, RuleAction::Unreachable, priority);
+    message.header.src_len = subnet.prefix_len();
+    message.attributes.extend([RuleAttribute::Source(subnet.addr()), RuleAttribute::Iifname("lo".to_owned())]);
     message
 }
 

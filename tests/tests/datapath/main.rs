@@ -14,6 +14,7 @@ mod host_sockets_to_ipv4;
 mod hostile_container;
 mod hostile_link;
 mod hostile_outside;
+mod hostile_to_firewall;
 mod isolation;
 mod leaks;
 mod masquerade;
