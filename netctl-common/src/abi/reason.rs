@@ -140,6 +140,8 @@ reasons! {
     SourceNotAllowed = 95, "source_not_allowed", Dropped;
     /// More questions to the resolver than one endpoint may ask.
     ResolverFlood = 96, "resolver_flood", Dropped;
+    /// An IPv6 packet that asks whoever gets it to send it on: a routing header with segments left.
+    RoutedOn = 97, "routed_on", Dropped;
 }
 
 #[cfg(test)]

@@ -151,6 +151,6 @@ fn parsed4(header: &Ipv4, offset: u32, length: u32) -> Parsed<Ip4> {
         icmp_kind: 0,
         transport_length: 0,
         fragment_header: 0,
-        reserved: [0; 2],
+        payload_length: Be16::from_raw(0),
     }
 }

@@ -147,6 +147,7 @@ fn parsed6(header: &Ipv6, offset: u32) -> Parsed<Ip6> {
         shape: shape::DONT_FRAGMENT,
         fault: SOUND,
         header_checksum: Be16::from_raw(0),
+        payload_length: header.payload_length,
         source_port: Be16::from_raw(0),
         destination_port: Be16::from_raw(0),
         protocol: header.next_header,
@@ -155,7 +156,18 @@ fn parsed6(header: &Ipv6, offset: u32) -> Parsed<Ip6> {
         icmp_kind: 0,
         transport_length: 0,
         fragment_header: 0,
-        reserved: [0; 2],
+    }
+}
+
+/// The length of the shortest header behind the fixed one; the first fragment has all of them (RFC 7112).
+const SHORTEST: u32 = 8;
+
+/// Where the packet ends. One that says nothing of its length is a jumbogram, or is thrown away by whoever gets it.
+#[inline(always)]
+fn end<A>(parsed: &Parsed<A>) -> u32 {
+    match parsed.payload_length.get() {
+        0 => u32::MAX,
+        length => parsed.network_offset + ipv6::LENGTH + u32::from(length),
     }
 }
 
@@ -163,18 +175,31 @@ fn parsed6(header: &Ipv6, offset: u32) -> Parsed<Ip6> {
 fn walk_extensions<P: Packet>(packet: &P, mut parsed: Parsed<Ip6>) -> Parsed<Ip6> {
     for _ in 0..EXTENSIONS {
         let kind = parsed.protocol;
+        // Behind its end a frame has bytes that nobody reads but who would be misled by them.
+        let is_beyond = parsed.transport_offset + SHORTEST > end(&parsed);
         let is_fragment = kind == ipv6::extension::FRAGMENT;
         if !is_fragment
             && kind != ipv6::extension::HOP_BY_HOP
             && kind != ipv6::extension::ROUTING
             && kind != ipv6::extension::DESTINATION
         {
+            if is_beyond && parsed.is(shape::FRAGMENT) {
+                parsed.fault = Reason::Malformed as u16;
+            }
             return parsed;
         }
         let Some(extension) = packet.load::<ipv6::Extension>(parsed.transport_offset) else {
             parsed.fault = Reason::Malformed as u16;
             return parsed;
         };
+        if is_beyond {
+            parsed.fault = Reason::Malformed as u16;
+            return parsed;
+        }
+        if kind == ipv6::extension::ROUTING && extension.has_segments_left() {
+            parsed.fault = Reason::RoutedOn as u16;
+            return parsed;
+        }
         parsed.protocol = extension.next_header;
         if is_fragment {
             // A whole packet may have the header, too (RFC 6946).

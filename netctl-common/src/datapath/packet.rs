@@ -69,8 +69,8 @@ pub struct Parsed<A> {
     pub transport_length: u8,
     /// Offset of IPv6's fragment header, 0 where there is none.
     pub fragment_header: u8,
-    /// Zero.
-    pub reserved: [u8; 2],
+    /// IPv6's payload length; 0 for IPv4.
+    pub payload_length: Be16,
 }
 
 impl<A: Copy + Default> Parsed<A> {
@@ -93,7 +93,7 @@ impl<A: Copy + Default> Parsed<A> {
             icmp_kind: 0,
             transport_length: 0,
             fragment_header: 0,
-            reserved: [0; 2],
+            payload_length: Be16::from_raw(0),
         }
     }
 

@@ -95,7 +95,9 @@ pub(super) fn is_neighbour<F: Family>(endpoint: &Endpoint, address: F::Address) 
 #[inline(always)]
 pub fn uplink_ingress<F: Family, T: Tables<F>>(tables: &T, parsed: &Parsed<F::Address>) -> Verdict<F::Address> {
     if parsed.fault != SOUND {
-        return Verdict::pass(Reason::NotOurs);
+        // The host's own stack may know better what this is. No container is reached that way.
+        let is_ours = tables.network(parsed.destination).is_some();
+        return if is_ours { Verdict::drop(Reason::NotPublished) } else { Verdict::pass(Reason::NotOurs) };
     }
     if F::is_loopback(parsed.destination) {
         return Verdict::drop(Reason::LoopbackFromOutside);

@@ -172,8 +172,9 @@ impl Datagram {
         }
         for &(kind, length) in self.extensions.iter().rev() {
             let mut header = vec![next, (length / 8 - 1) as u8];
-            // One option of padding that fills the header (RFC 8200, section 4.2).
-            header.extend([1, (length as usize).saturating_sub(4) as u8]);
+            // One option of padding that fills the header (RFC 8200, section 4.2), or no segments left.
+            let is_routing = kind == extension::ROUTING;
+            header.extend(if is_routing { [0, 0] } else { [1, (length as usize).saturating_sub(4) as u8] });
             header.resize(length as usize, 0);
             header.extend(&bytes);
             bytes = header;

@@ -57,6 +57,12 @@ impl Extension {
         (self.length as u32 + 1) * 8
     }
 
+    /// In a routing header: it is for others, where the packet goes on to (RFC 8200, section 4.4).
+    #[inline(always)]
+    pub fn has_segments_left(&self) -> bool {
+        self.fragment.get() & 0xff != 0
+    }
+
     /// In a fragment header: others come before or after.
     #[inline(always)]
     pub fn is_part(&self) -> bool {

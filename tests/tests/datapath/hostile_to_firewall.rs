@@ -14,8 +14,7 @@ use netctl_tests::harness::{CLIENT4, CLIENT6, Capture, HOST4, HOST6, Host, wait}
 use crate::counters::moves;
 use crate::hostile_outside::mac_of;
 use crate::topology::{
-    Container, DEADLINE, PORT, Place as _, ask_again, at, connect, exchange, network, seen, send_frames, shout, udp,
-    whoami,
+    Container, DEADLINE, PORT, Place as _, at, exchange, network, seen, send_frames, shout, udp, whoami,
 };
 
 const PUBLISHED: [&str; 4] = ["-p", "8080:7000", "-p", "8080:7000/udp"];

@@ -2,6 +2,7 @@
 
 mod counters;
 mod download;
+mod extension_headers;
 mod forwarding;
 mod fragments;
 mod full_table;
