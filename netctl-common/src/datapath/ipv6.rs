@@ -25,7 +25,10 @@ impl Family for V6 {
         if parsed.fault != SOUND {
             return parsed;
         }
-        let parsed = walk_extensions(packet, parsed);
+        let mut parsed = walk_extensions(packet, parsed);
+        if parsed.fault == SOUND && hides_headers(&parsed) {
+            parsed.fault = Reason::Malformed as u16;
+        }
         if parsed.fault == SOUND { parse_transport::<Self, P>(packet, parsed) } else { parsed }
     }
 
@@ -159,43 +162,36 @@ fn parsed6(header: &Ipv6, offset: u32) -> Parsed<Ip6> {
     }
 }
 
-/// The length of the shortest header behind the fixed one; the first fragment has all of them (RFC 7112).
-const SHORTEST: u32 = 8;
-
-/// Where the packet ends. One that says nothing of its length is a jumbogram, or is thrown away by whoever gets it.
+/// Whether a part of a packet ends before the headers do that were read in it. Behind its end a frame has bytes that nobody reads
+/// but who would be misled by them; the first part has all headers (RFC 7112). A part that says nothing of its length is thrown
+/// away by whoever gets it.
 #[inline(always)]
-fn end<A>(parsed: &Parsed<A>) -> u32 {
-    match parsed.payload_length.get() {
-        0 => u32::MAX,
-        length => parsed.network_offset + ipv6::LENGTH + u32::from(length),
+fn hides_headers<A: Copy + Default>(parsed: &Parsed<A>) -> bool {
+    const SHORTEST: u32 = 8;
+    if !parsed.is(shape::FRAGMENT) {
+        return false;
     }
+    let end = parsed.network_offset + ipv6::LENGTH + u32::from(parsed.payload_length.get());
+    let rest = if parsed.is(shape::LATER_FRAGMENT) { 0 } else { SHORTEST };
+    parsed.transport_offset + rest > end
 }
 
 #[inline(always)]
 fn walk_extensions<P: Packet>(packet: &P, mut parsed: Parsed<Ip6>) -> Parsed<Ip6> {
     for _ in 0..EXTENSIONS {
         let kind = parsed.protocol;
-        // Behind its end a frame has bytes that nobody reads but who would be misled by them.
-        let is_beyond = parsed.transport_offset + SHORTEST > end(&parsed);
         let is_fragment = kind == ipv6::extension::FRAGMENT;
         if !is_fragment
             && kind != ipv6::extension::HOP_BY_HOP
             && kind != ipv6::extension::ROUTING
             && kind != ipv6::extension::DESTINATION
         {
-            if is_beyond && parsed.is(shape::FRAGMENT) {
-                parsed.fault = Reason::Malformed as u16;
-            }
             return parsed;
         }
         let Some(extension) = packet.load::<ipv6::Extension>(parsed.transport_offset) else {
             parsed.fault = Reason::Malformed as u16;
             return parsed;
         };
-        if is_beyond {
-            parsed.fault = Reason::Malformed as u16;
-            return parsed;
-        }
         if kind == ipv6::extension::ROUTING && extension.has_segments_left() {
             parsed.fault = Reason::RoutedOn as u16;
             return parsed;

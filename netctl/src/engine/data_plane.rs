@@ -108,7 +108,11 @@ impl Engine {
             let index = index_of(&endpoint.link()).unwrap_or(0);
             self.data_plane.replace_on_container(netlink, index)?;
         }
-        Ok(())
+        // A resolver that an older build began goes on answering.
+        match index_of(&self.resolver_link()?) {
+            Some(index) => Ok(self.data_plane.replace_on_container(netlink, index)?),
+            None => Ok(()),
+        }
     }
 
     /// Loads the data plane and hooks the named interfaces; all uplinks where none is named. How many flows it holds, a

@@ -105,7 +105,7 @@ impl Engine {
         (pid != 0 && is_alive(pid, start)).then_some(pid)
     }
 
-    fn resolver_link(&self) -> Result<String> {
+    pub(super) fn resolver_link(&self) -> Result<String> {
         Ok(format!("ncr{:08x}", self.table()?))
     }
 }

@@ -135,6 +135,10 @@ impl Handler {
         let Ok(info) = request.request_info() else {
             return Reply::error(request, ResponseCode::FormErr);
         };
+        // One message cannot hold a zone, and nobody is told all names at once (RFC 5936, section 2.2.1).
+        if matches!(info.query.query_type(), RecordType::AXFR | RecordType::IXFR) {
+            return Reply::error(request, ResponseCode::Refused);
+        }
         let zones = self.shared.zones();
         match self.answer(&zones, &info) {
             Answer::Addresses(mut addresses) => {

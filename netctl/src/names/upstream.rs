@@ -11,11 +11,15 @@ use hickory_server::proto::serialize::binary::DecodeError;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, UdpSocket};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::resolv_conf::{ResolvConf, ResolvConfError, Resolvers};
 
 const DNS_PORT: u16 = 53;
+
+/// For how long, and how often, whoever rewrites the host's resolv.conf is waited for.
+const WRITERS_PAUSE: Duration = Duration::from_millis(20);
+const WRITERS_PAUSES: u32 = 10;
 
 #[derive(Debug, Error)]
 pub(super) enum UpstreamError {
@@ -96,7 +100,7 @@ impl Upstreams {
             }
             None => {
                 let none = UpstreamError::NoneListed { path: self.resolv_conf.path().to_owned() };
-                (self.resolv_conf.current()?, Err(none))
+                (self.of_host().await?, Err(none))
             }
         };
         let place = own.map(|own| &*own.place);
@@ -107,6 +111,19 @@ impl Upstreams {
             }
         }
         outcome
+    }
+}
+
+impl Upstreams {
+    /// The host's servers. A file that lists none may be in the middle of being written.
+    async fn of_host(&self) -> Result<Arc<Resolvers>, ResolvConfError> {
+        for _ in 0..WRITERS_PAUSES {
+            match self.resolv_conf.current() {
+                Ok(resolvers) if !resolvers.servers.is_empty() => return Ok(resolvers),
+                _ => sleep(WRITERS_PAUSE).await,
+            }
+        }
+        self.resolv_conf.current()
     }
 }
 

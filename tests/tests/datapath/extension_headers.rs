@@ -215,7 +215,7 @@ fn extension_headers_are_no_way_past_isolation() -> Result<()> {
 }
 
 /// Regression: Linux puts a packet together whose first part ends between two extension headers. What was read behind that end
-/// was a lie, and a DHCP client heard a server that is none.
+/// was taken for the packet, and a DHCP server that is none passed as something else.
 #[test]
 fn a_first_part_that_hides_what_the_packet_is_is_dropped() -> Result<()> {
     let host = Host::new()?;

@@ -18,6 +18,7 @@ mod names_files;
 mod names_hostile;
 mod names_options;
 mod names_resolver;
+mod names_strange;
 mod options;
 mod orphans;
 mod ports;

@@ -48,18 +48,18 @@ def begin(port):
     return gateway + s.getsockname()[4] + b"\x08\0" + ip + tcp
 "#;
 
-fn script(host: &Host, container: &str, text: &str) -> Result<Child> {
+pub fn script(host: &Host, container: &str, text: &str) -> Result<Child> {
     let whole = format!("{PRELUDE}{text}");
     Child::spawn(&mut host.command(&["exec", container, "--", "python3", "-c", &whole])?)
 }
 
-fn done(mut script: Child) -> Result<()> {
+pub fn done(mut script: Child) -> Result<()> {
     let status = script.wait(DEADLINE)?;
     ensure!(status.success(), "{}", script.stderr()?);
     Ok(())
 }
 
-fn two_containers() -> Result<Host> {
+pub fn two_containers() -> Result<Host> {
     let host = Host::new()?;
     host.ok(&["network", "create", "web"])?;
     run(&host, &["--name", "bad", "--network", "web"], &LASTING)?;

@@ -1,13 +1,13 @@
-//! State files that an older netctl wrote: opened, brought up to date, and no container notices. Not damaged ones.
+//! What an older netctl left: state files, opened and brought up to date, and a resolver. No container notices. Not damaged ones.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use netctl_tests::harness::{HOST4, Host, Namespace};
+use netctl_tests::harness::{Child, HOST4, Host, Namespace, wait};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::scene::{fetch, foreign_server};
+use crate::scene::{DEADLINE, LASTING, fetch, foreign_server, run};
 
 const CONFLICT: i32 = 4;
 
@@ -55,6 +55,50 @@ fn a_state_file_of_format_1_is_upgraded_under_a_container_that_serves() -> Resul
     ensure!(host.client.sh(&format!("curl -s -m 2 http://{HOST4}:8080/ || echo gone"))?.contains("gone"));
     host.ok(&["detach", "new"])?;
     attach(&host, "new", &second, "8080:80")?;
+    host.finish()
+}
+
+/// Regression: the resolver's own interface kept the older build's program.
+#[test]
+fn names_resolve_while_newer_programs_are_loaded_under_an_older_resolver() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["network", "create", "--ipv6", "web"])?;
+    run(&host, &["--name", "one", "--network", "web"], &LASTING)?;
+    run(&host, &["--name", "two", "--network", "web"], &LASTING)?;
+    let serving = || fs::read_to_string(host.run_dir().join("serve.pid"));
+    let resolver = serving()?;
+    let program = || {
+        let link = host.host.sh("ip -o link | grep -o 'ncr[0-9a-f]*' | head -n 1")?;
+        let filter = host.host.sh(&format!("tc filter show dev {} ingress", link.trim()))?;
+        filter.split(" id ").nth(1).and_then(|rest| rest.split(' ').next()).map(str::to_owned).context(filter.clone())
+    };
+    let address = host.address("two", "web", "IPAddress")?;
+    let asks = "while :; do for way in +notcp +tcp; do dig +short +time=2 +tries=1 $way two || echo lost; done; done";
+    let asking = Child::spawn(&mut host.command(&["exec", "one", "--", "sh", "-c", asks])?)?;
+    let answered = || -> Result<usize> {
+        let answers = asking.stdout()?;
+        let whole = answers.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        ensure!(whole.lines().all(|line| line == address), "a question was not answered: {answers}");
+        Ok(whole.lines().count())
+    };
+    for round in 0..2 {
+        let before = answered()?;
+        wait::until(DEADLINE, "answers", || Ok(answered()? > before + 3))?;
+        let old = program()?;
+        Connection::open(host.state_dir().join("state.db"))?
+            .execute("UPDATE meta SET value = 'older' WHERE key = 'programs'", [])?;
+        let name = format!("new{round}");
+        run(&host, &["--name", &name, "--network", "web"], &LASTING)?;
+        ensure!(program()? != old, "the resolver's interface has the older program still");
+        ensure!(serving()? == resolver, "the older resolver goes on");
+        let before = answered()?;
+        wait::until(DEADLINE, "answers", || Ok(answered()? > before + 3))?;
+        for (asker, asked) in [("one", name.as_str()), (name.as_str(), "one")] {
+            let answer = host.ok(&["exec", asker, "--", "dig", "+short", "+time=2", "+tries=1", asked])?;
+            assert_eq!(answer, host.address(asked, "web", "IPAddress")?, "{asker} asks for {asked}");
+        }
+    }
+    drop(asking);
     host.finish()
 }
 
