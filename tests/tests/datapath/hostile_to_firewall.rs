@@ -104,7 +104,7 @@ fn packets_of_connections_that_the_firewall_has_not_let_in_reach_no_container() 
     moves(&host, None, &[], || throw(&host, &early))?;
     let asked = both(|client, host| {
         let to = datagram(client, host);
-        let flags = [SYN, ACK, FIN, FIN | ACK, SYN | ACK, SYN | FIN, 0, 0xff & !RST];
+        let flags = [SYN, ACK, FIN, FIN | ACK, SYN | ACK, SYN | FIN, 0, !RST];
         let tcp = flags.map(|flags| to.clone().tcp(40_000, 8080, flags));
         let more = [
             to.clone().tcp(40_001, 8080, FIN),
