@@ -15,9 +15,11 @@ pub static STAGES: ProgramArray = ProgramArray::pinned(STAGES_MAX, 0);
 /// Leaves the packet to another program. It does not come back, unless the controller has not put the program there yet.
 #[inline(always)]
 pub fn go_on(context: &TcContext, hook: Hook, stage: u32) -> i32 {
-    *turns(context) = 0;
-    // SAFETY: nothing here has to be dropped.
-    unsafe { STAGES.tail_call(context, stage) };
+    // SAFETY: the word is the packet's, and nobody else looks at it; nothing here has to be dropped.
+    unsafe {
+        *turns(context) = 0;
+        STAGES.tail_call(context, stage)
+    };
     verdict::drop(&Frame::new(context, 0), hook, Reason::NotConfigured)
 }
 
@@ -32,17 +34,19 @@ pub fn or_again(context: &TcContext, hook: Hook, stage: u32, outcome: i32) -> i3
         return outcome;
     }
     let turns = turns(context);
-    *turns += 1;
-    if *turns < TURNS {
-        // SAFETY: nothing here has to be dropped.
-        unsafe { STAGES.tail_call(context, stage) };
+    // SAFETY: the word is the packet's, and nobody else looks at it; nothing here has to be dropped.
+    unsafe {
+        *turns += 1;
+        if *turns < TURNS {
+            STAGES.tail_call(context, stage);
+        }
     }
     verdict::shot(hook, (outcome - NO_ROOM) as u16, u64::from(context.len()))
 }
 
 /// How often the stage has run on this packet: a word of the packet's control block, which is the programs' own.
 #[inline(always)]
-fn turns<'a>(context: &'a TcContext) -> &'a mut u32 {
-    // SAFETY: the context is valid while the program runs, and nobody else looks at the word.
-    unsafe { &mut (*context.as_ptr().cast::<__sk_buff>()).cb[0] }
+fn turns(context: &TcContext) -> *mut u32 {
+    // SAFETY: the context is valid while the program runs.
+    unsafe { &raw mut (*context.as_ptr().cast::<__sk_buff>()).cb[0] }
 }
