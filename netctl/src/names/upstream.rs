@@ -112,9 +112,7 @@ impl Upstreams {
         }
         outcome
     }
-}
 
-impl Upstreams {
     /// The host's servers. A file that lists none may be in the middle of being written.
     async fn of_host(&self) -> Result<Arc<Resolvers>, ResolvConfError> {
         for _ in 0..WRITERS_PAUSES {
