@@ -1,7 +1,7 @@
 //! One control group a container, so that all of it can be found and ended. Version 2 only.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -53,17 +53,29 @@ impl Cgroup {
         fs::read_to_string(self.path.join("cgroup.events")).is_ok_and(|events| events.contains("populated 1"))
     }
 
-    /// Ends what is still in the group and removes it, and its parent once that is empty.
+    /// Ends what is still in the group and removes it with all that was made below it, and its parent once that is empty. Whoever
+    /// joins it meanwhile is ended, too. What cannot be ended within two seconds stays.
     pub fn remove(&self) {
-        if self.is_populated() && self.kill().is_ok() {
-            let deadline = Instant::now() + PATIENCE;
-            while self.is_populated() && Instant::now() < deadline {
-                std::thread::park_timeout(Duration::from_millis(1));
-            }
+        let deadline = Instant::now() + PATIENCE;
+        while !remove_tree(&self.path) && Instant::now() < deadline {
+            // Without cgroup.kill there is nothing to do but wait.
+            let _ = self.kill();
+            std::thread::park_timeout(Duration::from_millis(1));
         }
-        // A group that is not empty yet stays until the next command finds it so.
-        let _ = fs::remove_dir(&self.path);
         let _ = self.path.parent().map(fs::remove_dir);
+    }
+}
+
+/// Removes a group and those below it, unless a process is in one; whether it is gone.
+fn remove_tree(group: &Path) -> bool {
+    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path());
+        }
+    }
+    match fs::remove_dir(group) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

@@ -159,7 +159,10 @@ impl Drop for Machine {
 }
 
 /// Where the one hierarchy of control groups of version 2 is mounted (proc(5), mountinfo).
-fn cgroup2() -> Result<PathBuf> {
+///
+/// # Errors
+/// If they are not mounted.
+pub fn cgroup2() -> Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     let found = mounts
         .lines()

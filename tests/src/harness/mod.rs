@@ -23,7 +23,7 @@ pub use containerd::Containerd;
 pub use dockerd::Docker;
 pub use enclosure::Enclosure;
 pub use host::{CLIENT4, CLIENT6, Ended, HOST4, HOST6, Host, program};
-pub use machine::Machine;
+pub use machine::{Machine, cgroup2};
 pub use namespace::Namespace;
 pub use own_run::OwnRun;
 pub use podman::Podman;

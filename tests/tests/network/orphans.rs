@@ -3,13 +3,13 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use netctl_tests::harness::{HOST4, Host, wait};
+use netctl_tests::harness::{HOST4, Host, cgroup2, wait};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use crate::scene::{DEADLINE, SERVER, fetch, is_running, pid, run, wait_for_status};
+use crate::scene::{DEADLINE, LASTING, SERVER, fetch, is_running, pid, run, wait_for_status};
 
 fn kill_dead(pid: i64) -> Result<()> {
     kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?;
@@ -75,5 +75,20 @@ fn a_killed_command_is_reported_as_a_shell_does() -> Result<()> {
     wait_for_status(&host, "one", "Exited (137)")?;
     ensure!(!host.host.sh("ip -o link")?.contains("nce"), "its interface is left");
     host.ok(&["rm", "one"])?;
+    host.finish()
+}
+
+#[test]
+fn control_groups_that_a_command_makes_below_its_own_go_with_the_container() -> Result<()> {
+    let host = Host::new()?;
+    let id = run(&host, &["--name", "one", "--network", "none"], &LASTING)?;
+    let group = cgroup2()?.join("netctl").join(&id);
+    let inner = group.join("inner/most");
+    fs::create_dir_all(&inner)?;
+    let command = pid(&host, "one")?;
+    fs::write(inner.join("cgroup.procs"), command.to_string())?;
+    host.ok(&["rm", "-f", "one"])?;
+    ensure!(!is_running(command), "the command still runs");
+    ensure!(!group.exists(), "{} is left", group.display());
     host.finish()
 }
